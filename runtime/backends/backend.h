@@ -1,0 +1,111 @@
+// Backend: the device that runs a plan's launches and owns its memory.
+//
+// At load, each launch of the plan is compiled once into a Kernel: algorithms are
+// chosen and everything that can be prepared is. A step then only enqueues kernels
+// and copies on lanes, allocating nothing.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/base/attributes.h"
+#include "runtime/base/checked.h"
+#include "runtime/base/dtype.h"
+#include "runtime/base/shape.h"
+#include "runtime/base/status.h"
+
+namespace wsi {
+
+struct OperandSpec {
+  bool present = false;  // An optional operand may be absent.
+  DType dtype = DType::kF32;
+  Shape shape;
+};
+
+// One launch, as the plan states it. Borrowed for the duration of Compile.
+struct LaunchSpec {
+  std::string_view op;    // A name in the backend's kernel table.
+  std::string_view node;  // For messages.
+  const Attributes& attributes;
+  std::span<const OperandSpec> inputs;
+  std::span<const OperandSpec> outputs;
+  Bytes workspace_bytes = 0;
+};
+
+// Where a launch's operands are. Absent ones are null. An output may share its
+// address with an input exactly where OpDef::in_place or is_view allows it.
+struct LaunchArguments {
+  std::span<const std::byte* const> inputs;
+  std::span<std::byte* const> outputs;
+  std::byte* workspace = nullptr;
+
+  template <typename T>
+  const T* input(size_t i) const {
+    return i < inputs.size() ? reinterpret_cast<const T*>(inputs[i]) : nullptr;
+  }
+  template <typename T>
+  T* output(size_t i) const {
+    return i < outputs.size() ? reinterpret_cast<T*>(outputs[i]) : nullptr;
+  }
+};
+
+// A compiled launch.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  // Runs, or enqueues on the backend's compute lane. Allocates nothing.
+  virtual Status Run(const LaunchArguments& arguments) = 0;
+};
+
+// Memory of one arena; move-only owner is behind the pointer.
+class Arena {
+ public:
+  virtual ~Arena() = default;
+  virtual std::byte* data() = 0;
+  virtual Bytes size() const = 0;
+};
+
+// An in-order queue of work. Lanes run beside each other.
+class Lane {
+ public:
+  virtual ~Lane() = default;
+  virtual Status Launch(Kernel& kernel, const LaunchArguments& arguments) = 0;
+  // Copies between the backend's arenas, in either direction.
+  virtual Status Copy(std::byte* to, const std::byte* from, Bytes bytes) = 0;
+  // Marks the point that this lane has reached as event `event`; Wait makes this
+  // lane go on only when that point of the other lane is passed.
+  virtual Status Record(int event) = 0;
+  virtual Status Wait(int event) = 0;
+  // Returns when everything enqueued so far is done, with its first error.
+  virtual Status Synchronize() = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;  // "cpu", "reference", "cuda"
+  // Names the operator, node and reason where the launch cannot be compiled.
+  virtual Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) = 0;
+  // kResources, naming needed and available bytes, where the memory cannot be had.
+  virtual Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) = 0;
+  virtual Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) = 0;
+  // `events`: events are numbered from 0 to below it and shared by all lanes; each
+  // is recorded at most once between two calls of ResetEvents.
+  virtual Status SetEventCount(int events) = 0;
+  virtual Status ResetEvents() = 0;
+  // The first lane made is the compute lane.
+  virtual Result<std::unique_ptr<Lane>> MakeLane(std::string_view lane_name) = 0;
+  // Between device arena and ordinary host memory, synchronously.
+  virtual Status Write(std::byte* device, std::span<const std::byte> host) = 0;
+  virtual Status Read(std::span<std::byte> host, const std::byte* device) = 0;
+  // Bytes that compiled kernels hold outside the arenas (scratch, code).
+  virtual Bytes private_bytes() const = 0;
+  // Every operator in the kernel table, sorted; for tests and docs.
+  virtual std::vector<std::string_view> SupportedOps() const = 0;
+};
+
+}  // namespace wsi
