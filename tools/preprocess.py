@@ -1,0 +1,23 @@
+#!/usr/bin/env python3
+"""Prints the preprocessed text of one source with the flags of a build folder.
+
+usage: preprocess.py BUILD_FOLDER SOURCE
+"""
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+build, source = sys.argv[1:]
+source = os.path.abspath(source)
+for entry in json.load(open(os.path.join(build, "compile_commands.json"))):
+    if os.path.abspath(os.path.join(entry["directory"], entry["file"])) == source:
+        command = shlex.split(entry["command"])
+        if os.path.basename(command[0]) == "ccache":
+            command = command[1:]
+        at = command.index("-o")
+        del command[at:at + 2]
+        command[command.index("-c")] = "-E"
+        sys.exit(subprocess.run(command, cwd=entry["directory"]).returncode)
+sys.exit(f"{source} is not in {build}/compile_commands.json")

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs what building and testing needs on Debian 12: system packages and, into
+# .deps/ of this checkout, oneDNN and the Python packages of the tests. Asks nothing and
+# is safe to run again: what is there is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=(
+  build-essential ccache clang clang-format clang-tidy cmake ninja-build pkg-config git
+  libcli11-dev libfmt-dev libgmock-dev libgtest-dev libonnx-dev libopenslide-dev
+  libprotobuf-dev libspdlog-dev libtiff-dev libxxhash-dev nlohmann-json3-dev
+  protobuf-compiler python3 python3-pip python3-venv
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
+    missing+=("$package")
+done
+if ((${#missing[@]})); then
+  as_root=()
+  if ((EUID != 0)); then as_root=(sudo); fi
+  echo "setup: installing ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# Python packages for the tests that compare with ONNX's own tools.
+if [[ ! -x .deps/python/bin/python ]]; then
+  python3 -m venv .deps/python
+fi
+.deps/python/bin/python -c 'import numpy, onnx' 2>/dev/null ||
+  .deps/python/bin/pip install --quiet --disable-pip-version-check numpy onnx
+echo "setup: done"
