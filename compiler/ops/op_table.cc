@@ -1,0 +1,141 @@
+// The operator table: an operator exists if it is listed here. Sorted by name.
+#include <array>
+
+#include "compiler/ops/batch_normalization.h"
+#include "compiler/ops/classification_loss.h"
+#include "compiler/ops/convolution.h"
+#include "compiler/ops/elementwise_loss.h"
+#include "compiler/ops/group_normalization.h"
+#include "compiler/ops/linear.h"
+#include "compiler/ops/movement.h"
+#include "compiler/ops/op_def.h"
+#include "compiler/ops/optimizer.h"
+#include "compiler/ops/pointwise_binary.h"
+#include "compiler/ops/pointwise_gradient.h"
+#include "compiler/ops/pointwise_unary.h"
+#include "compiler/ops/pooling.h"
+#include "compiler/ops/random.h"
+#include "compiler/ops/reduction.h"
+#include "compiler/ops/shape.h"
+#include "compiler/ops/slicing.h"
+#include "compiler/ops/softmax.h"
+
+namespace wsi {
+namespace {
+
+constexpr std::array kOperators = {
+    &kAbs,
+    &kAccumulateGrad,
+    &kAdamUpdate,
+    &kAdd,
+    &kAnd,
+    &kAveragePool,
+    &kAveragePoolGrad,
+    &kBatchNormApply,
+    &kBatchNormGradApply,
+    &kBatchNormGradFrozen,
+    &kBatchNormGradStats,
+    &kBatchNormStats,
+    &kBatchNormTrain,
+    &kBatchNormalization,
+    &kCast,
+    &kCastLike,
+    &kCeil,
+    &kClip,
+    &kClipGrad,
+    &kClipScale,
+    &kConcat,
+    &kConstantOfShape,
+    &kConv,
+    &kConvInputGrad,
+    &kConvWeightGrad,
+    &kDiv,
+    &kDropout,
+    &kDropoutGrad,
+    &kElu,
+    &kEluGrad,
+    &kEqual,
+    &kErf,
+    &kErfGrad,
+    &kExp,
+    &kExpand,
+    &kFill,
+    &kFloor,
+    &kGather,
+    &kGemm,
+    &kGlobalAveragePool,
+    &kGlobalAveragePoolGrad,
+    &kGlobalMaxPool,
+    &kGlobalMaxPoolGrad,
+    &kGreater,
+    &kGroupNormGrad,
+    &kGroupNormalization,
+    &kHardSigmoid,
+    &kHardSigmoidGrad,
+    &kHardSwish,
+    &kHardSwishGrad,
+    &kIdentity,
+    &kLeakyRelu,
+    &kLeakyReluGrad,
+    &kLess,
+    &kLog,
+    &kLogSoftmax,
+    &kLogSoftmaxGrad,
+    &kMatMul,
+    &kMax,
+    &kMaxPool,
+    &kMaxPoolGrad,
+    &kMeanSquaredError,
+    &kMeanSquaredErrorGrad,
+    &kMin,
+    &kMod,
+    &kMomentumUpdate,
+    &kMovingAverage,
+    &kMul,
+    &kNeg,
+    &kNegativeLogLikelihoodGrad,
+    &kNegativeLogLikelihoodLoss,
+    &kNot,
+    &kOr,
+    &kPad,
+    &kPow,
+    &kRange,
+    &kReciprocal,
+    &kReduceMax,
+    &kReduceMean,
+    &kReduceMin,
+    &kReduceProd,
+    &kReduceSum,
+    &kRelu,
+    &kReluGrad,
+    &kReshape,
+    &kSgdUpdate,
+    &kShape,
+    &kSigmoid,
+    &kSigmoidCrossEntropyGrad,
+    &kSigmoidCrossEntropyLoss,
+    &kSigmoidGrad,
+    &kSign,
+    &kSize,
+    &kSlice,
+    &kSliceGrad,
+    &kSoftmax,
+    &kSoftmaxCrossEntropyGrad,
+    &kSoftmaxCrossEntropyLoss,
+    &kSoftmaxGrad,
+    &kSoftplus,
+    &kSqrt,
+    &kSquaredNorm,
+    &kSub,
+    &kTanh,
+    &kTanhGrad,
+    &kTile,
+    &kTranspose,
+    &kWhere,
+};
+
+}  // namespace
+
+std::span<const OpDef* const> AllOps() { return kOperators; }
+
+}  // namespace wsi
