@@ -20,7 +20,7 @@ bool SameNode(const Node& a, const Node& b) {
 }
 
 // Mixes words into one, by multiplication and xor-shift (the finaliser of splitmix64).
-class Hasher {
+class GraphHasher {
  public:
   void Add(uint64_t word) {
     state_ = (state_ ^ word) + 0x9E3779B97F4A7C15ULL;
@@ -44,7 +44,7 @@ class Hasher {
   uint64_t state_ = 0;
 };
 
-void AddAttribute(Hasher& hasher, const Attributes::Entry& entry) {
+void AddAttribute(GraphHasher& hasher, const Attributes::Entry& entry) {
   hasher.Add(entry.first);
   hasher.AddInt(static_cast<int64_t>(entry.second.index()));
   if (const auto* i = std::get_if<int64_t>(&entry.second)) hasher.AddInt(*i);
@@ -57,7 +57,7 @@ void AddAttribute(Hasher& hasher, const Attributes::Entry& entry) {
   }
 }
 
-void AddValue(Hasher& hasher, const Value& value) {
+void AddValue(GraphHasher& hasher, const Value& value) {
   hasher.Add(value.name);
   hasher.AddInt(static_cast<int64_t>(value.dtype));
   hasher.Add(value.shape.sizes());
@@ -68,7 +68,7 @@ void AddValue(Hasher& hasher, const Value& value) {
   hasher.AddInt(value.buffer.index);
 }
 
-void AddNode(Hasher& hasher, const Node& node) {
+void AddNode(GraphHasher& hasher, const Node& node) {
   hasher.Add(node.name);
   hasher.Add(node.op);
   for (const Attributes::Entry& entry : node.attributes.entries()) AddAttribute(hasher, entry);
@@ -99,7 +99,7 @@ bool operator==(const Graph& a, const Graph& b) {
 }
 
 uint64_t HashGraph(const Graph& graph) {
-  Hasher hasher;
+  GraphHasher hasher;
   hasher.Add(graph.name);
   for (int32_t i = 0; i < graph.value_count(); ++i) AddValue(hasher, graph.value(ValueId{i}));
   for (const NodeId id : graph.order()) {
