@@ -26,6 +26,24 @@ if ((${#missing[@]})); then
     apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
+# oneDNN 3.2 (Debian 12 has 2.6, whose backward kernels are slower): the GNU OpenMP build,
+# of which we use the one-thread primitives. The wheels hold headers, library and CMake files.
+onednn=2023.2.0
+if [[ ! -e .deps/onednn-$onednn/lib/libdnnl.so.3 ]]; then
+  echo "setup: fetching oneDNN ($onednn)"
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps -d "$work" \
+    "onednn-devel-cpu-gomp==$onednn" "onednn-cpu-gomp==$onednn"
+  for wheel in "$work"/*.whl; do python3 -m zipfile -e "$wheel" "$work/unpacked"; done
+  mkdir "$work/onednn"
+  cp -r "$work"/unpacked/*.data/data/* "$work/onednn"
+  for copy in libdnnl.so libdnnl.so.3; do ln -sf libdnnl.so.3.2 "$work/onednn/lib/$copy"; done
+  mkdir -p .deps
+  rm -rf ".deps/onednn-$onednn"
+  mv "$work/onednn" ".deps/onednn-$onednn"
+fi
+
 # Python packages for the tests that compare with ONNX's own tools.
 if [[ ! -x .deps/python/bin/python ]]; then
   python3 -m venv .deps/python
