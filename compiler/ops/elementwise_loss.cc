@@ -1,3 +1,55 @@
+#include "compiler/ops/elementwise_loss.h"
+
+#include <fmt/format.h>
+
+#include "compiler/ops/cost.h"
+#include "compiler/ops/gradient_rules.h"
+#include "compiler/ops/operand_check.h"
+
+namespace wsi {
+namespace {
+
+// Inputs `x` and x + 1: scores and targets.
+Status WantPair(const OpView& op, int x) {
+  WSI_RETURN_IF_ERROR(WantFloat(op, x));
+  WSI_RETURN_IF_ERROR(WantSameType(op, x + 1, x));
+  WSI_RETURN_IF_ERROR(WantSameShape(op, x + 1, x));
+  if (op.input_shape(x).ElementCount() > 0) return {};
+  return InvalidInput(fmt::format("input {} has shape {}: the mean of no elements does not exist",
+                                  x, op.input_shape(x).ToString()));
+}
+
+InferredTypes InferLoss(const OpView& op) {
+  WSI_RETURN_IF_ERROR(WantPair(op, 0));
+  return std::vector<TensorType>{{StatisticsType(op.input(0).dtype), Shape()}};
+}
+
+InferredTypes InferLossGrad(const OpView& op) {
+  WSI_RETURN_IF_ERROR(WantFloatScalar(op, 0));
+  WSI_RETURN_IF_ERROR(WantPair(op, 1));
+  return std::vector<TensorType>{TypeOf(op.input(1))};
+}
+
+// d/dtarget = -d/dx
+Status GradMeanSquaredError(GradBuilder& g) {
+  WSI_ASSIGN_OR_RETURN(const ValueId dx,
+                       g.Emit("MeanSquaredErrorGrad", {g.OutputGrad(0), g.Input(0), g.Input(1)}));
+  if (g.WantsInputGrad(0)) g.SetInputGrad(0, dx);
+  if (!g.WantsInputGrad(1)) return {};
+  return SetGrad(g, 1, g.Emit("Neg", {dx}));
+}
+
+Status GradSigmoidCrossEntropy(GradBuilder& g) {
+  if (g.WantsInputGrad(1)) {
+    return InvalidInput(fmt::format("{} '{}': the target must not depend on anything trainable",
+                                    g.op().op(), g.op().name()));
+  }
+  return SetGrad(g, 0,
+                 g.Emit("SigmoidCrossEntropyGrad", {g.OutputGrad(0), g.Input(0), g.Input(1)}));
+}
+
+Cost LossCost(const OpView& op) { return ElementCost(op, 1, 5); }
+
 constexpr std::pair<int, int> kOverOperands[] = {{0, 1}, {0, 2}};
 
 constexpr OpDef Loss(std::string_view name, std::string_view summary, Gradient gradient) {
@@ -31,9 +83,9 @@ constinit const OpDef kMeanSquaredError =
          {.build = GradMeanSquaredError});
 constinit const OpDef kMeanSquaredErrorGrad = LossGradient(
     "MeanSquaredErrorGrad", "dloss, x, target -> dx = dloss * 2 * (x - target) / elements");
-constinit const OpDef kSigmoidCrossEntropyGrad =
-    LossGradient("SigmoidCrossEntropyGrad",
-                 "dloss, logits, target -> dlogits = dloss * (sigmoid(logits) - target) / elements");
+constinit const OpDef kSigmoidCrossEntropyGrad = LossGradient(
+    "SigmoidCrossEntropyGrad",
+    "dloss, logits, target -> dlogits = dloss * (sigmoid(logits) - target) / elements");
 constinit const OpDef kSigmoidCrossEntropyLoss =
     Loss("SigmoidCrossEntropyLoss",
          "logits, target of the same float type -> loss = mean(max(z, 0) - z * target + ln(1 + "

@@ -1,8 +1,166 @@
+#include "compiler/ops/reduction.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "compiler/ops/attribute_check.h"
+#include "compiler/ops/cost.h"
+#include "compiler/ops/evaluate.h"
+#include "compiler/ops/gradient_rules.h"
+#include "compiler/ops/operand_check.h"
+
+namespace wsi {
+namespace {
+
+// `shape` with size 1 along `axes`.
+Shape KeptShape(const Shape& shape, const std::vector<int64_t>& axes) {
+  std::vector<int64_t> sizes(shape.begin(), shape.end());
+  for (const int64_t axis : axes) sizes[static_cast<size_t>(axis)] = 1;
+  return Shape::Make(sizes).value();
+}
+
+InferredTypes InferReduction(const OpView& op) {
+  WSI_RETURN_IF_ERROR(WantNumber(op, 0));
+  const Shape& x = op.input_shape(0);
+  WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> axes,
+                       CheckedAxes(op.attributes(), "axes", x.rank()));
+  WSI_ASSIGN_OR_RETURN(const bool keep, CheckedFlag(op.attributes(), "keepdims", true));
+  if (keep) return std::vector<TensorType>{{op.input(0).dtype, KeptShape(x, axes)}};
+  std::vector<int64_t> sizes;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    if (std::find(axes.begin(), axes.end(), axis) == axes.end()) sizes.push_back(x[axis]);
+  }
+  WSI_ASSIGN_OR_RETURN(Shape y, Shape::Make(sizes));
+  return std::vector<TensorType>{{op.input(0).dtype, std::move(y)}};
+}
+
+InferredTypes InferFloatReduction(const OpView& op) {
+  WSI_RETURN_IF_ERROR(WantFloat(op, 0));
+  return InferReduction(op);
+}
+
+std::vector<int64_t> SizesOf(const Shape& shape) { return {shape.begin(), shape.end()}; }
+
+// Every element of x gets scale * dy of its sum.
+Status Spread(GradBuilder& g, double scale) {
+  const Shape x = g.op().input_shape(0);
+  const Shape kept = KeptShape(x, g.op().attributes().Ints("axes"));
+  const bool reshape = g.op().output_shape(0) != kept;
+  WSI_ASSIGN_OR_RETURN(ValueId gradient, EmitScaled(g, g.OutputGrad(0), scale));
+  if (reshape) {
+    WSI_ASSIGN_OR_RETURN(gradient, g.Emit("Reshape", {gradient}, {{"shape", SizesOf(kept)}}));
+  }
+  if (kept == x) return SetGrad(g, 0, gradient);
+  return SetGrad(g, 0, g.Emit("Expand", {gradient}, {{"shape", SizesOf(x)}}));
+}
+
+Status GradReduceSum(GradBuilder& g) { return Spread(g, 1); }
+
+Status GradReduceMean(GradBuilder& g) {
+  const auto results = static_cast<double>(g.op().output_shape(0).ElementCount());
+  const auto elements = static_cast<double>(g.op().input_shape(0).ElementCount());
+  return Spread(g, results / elements);
+}
+
+// Strides in the result for a walk over x: 0 along reduced axes.
+std::vector<int64_t> ResultStrides(const Shape& x, const std::vector<int64_t>& axes) {
+  std::vector<int64_t> strides = RowMajorStrides(KeptShape(x, axes));
+  for (const int64_t axis : axes) strides[static_cast<size_t>(axis)] = 0;
+  return strides;
+}
+
+// Combines all elements of a result in row-major order, the first as it is unless
+// `start` gives a value to begin with.
+template <typename T, typename F>
+Result<std::vector<T>> Accumulate(const Tensor& x, const std::vector<T>& values,
+                                  const std::vector<int64_t>& axes, size_t results,
+                                  std::optional<T> start, F combine) {
+  if (values.empty() && results > 0 && !start) {
+    return InvalidInput("an extreme of no elements does not exist");
+  }
+  std::vector<T> sums(results, start.value_or(T{}));
+  std::vector<bool> begun(results, start.has_value());
+  Status status;
+  WalkStrided(x.shape().sizes(), ResultStrides(x.shape(), axes), 0, [&](size_t i, size_t at) {
+    if (!begun[at]) {
+      sums[at] = values[i];
+      begun[at] = true;
+      return;
+    }
+    Result<T> sum = combine(sums[at], values[i]);
+    if (sum.ok()) {
+      sums[at] = *sum;
+    } else if (status.ok()) {
+      status = sum.status();
+    }
+  });
+  if (!status.ok()) return status;
+  return sums;
+}
+
+// `start` is the neutral element; none: there is none.
+template <typename FloatFunction, typename IntFunction>
+FoldedTensors FoldWith(const OpView& op, std::span<const Tensor* const> inputs,
+                       std::optional<int> start, FloatFunction on_floats, IntFunction on_ints,
+                       bool mean = false) {
+  const Tensor& x = Constant(inputs, 0);
+  const std::vector<int64_t> axes = op.attributes().Ints("axes");
+  WSI_ASSIGN_OR_RETURN(const std::vector<TensorType> types, InferReduction(op));
+  const Shape& shape = types[0].shape;
+  const auto results = static_cast<size_t>(shape.ElementCount());
+  if (!IsFloat(x.dtype())) {
+    WSI_ASSIGN_OR_RETURN(
+        const std::vector<int64_t> values,
+        Accumulate<int64_t>(x, x.ToInts(), axes, results,
+                            start ? std::optional<int64_t>(*start) : std::nullopt, on_ints));
+    return OneTensor(TensorFromInts(x.dtype(), shape, values));
+  }
+  WSI_ASSIGN_OR_RETURN(
+      std::vector<double> values,
+      Accumulate<double>(x, x.ToDoubles(), axes, results,
+                         start ? std::optional<double>(*start) : std::nullopt, on_floats));
+  if (mean) {
+    const double count =
+        static_cast<double>(x.shape().ElementCount()) / static_cast<double>(shape.ElementCount());
+    for (double& value : values) value /= count;
+  }
+  return OneTensor(TensorFromDoubles(x.dtype(), shape, values));
+}
+
+Result<double> AddDoubles(double a, double b) { return a + b; }
+Result<double> MultiplyDoubles(double a, double b) { return a * b; }
+Result<double> LargerDouble(double a, double b) { return std::isnan(a) || a > b ? a : b; }
+Result<double> SmallerDouble(double a, double b) { return std::isnan(a) || a < b ? a : b; }
+Result<int64_t> LargerInt(int64_t a, int64_t b) { return std::max(a, b); }
+Result<int64_t> SmallerInt(int64_t a, int64_t b) { return std::min(a, b); }
+
+FoldedTensors FoldReduceSum(const OpView& op, std::span<const Tensor* const> inputs) {
+  return FoldWith(op, inputs, 0, AddDoubles, CheckedAdd);
+}
+
+FoldedTensors FoldReduceMean(const OpView& op, std::span<const Tensor* const> inputs) {
+  return FoldWith(op, inputs, 0, AddDoubles, CheckedAdd, true);
+}
+
+FoldedTensors FoldReduceProd(const OpView& op, std::span<const Tensor* const> inputs) {
+  return FoldWith(op, inputs, 1, MultiplyDoubles, CheckedMul);
+}
+
+FoldedTensors FoldReduceMax(const OpView& op, std::span<const Tensor* const> inputs) {
+  return FoldWith(op, inputs, {}, LargerDouble, LargerInt);
+}
+
+FoldedTensors FoldReduceMin(const OpView& op, std::span<const Tensor* const> inputs) {
+  return FoldWith(op, inputs, {}, SmallerDouble, SmallerInt);
+}
+
 constexpr OpDef Reduction(std::string_view name, std::string_view summary, Gradient gradient,
-                          HalfPolicy half, FoldFunction fold) {
+                          HalfPolicy half, FoldFunction fold,
+                          InferFunction infer = InferReduction) {
   return {.name = name,
           .summary = summary,
-          .infer = InferReduction,
+          .infer = infer,
           .gradient = gradient,
           .cost = ReadCost,
           .half = half,
@@ -20,7 +178,7 @@ constinit const OpDef kReduceMax =
               {.none_because = kFoldedOnly}, HalfPolicy::kSafe, FoldReduceMax);
 constinit const OpDef kReduceMean =
     Reduction("ReduceMean", "x -> mean over {axes (explicit, >= 0), keepdims=1}; floats",
-              {.build = GradReduceMean}, HalfPolicy::kFloat32, FoldReduceMean);
+              {.build = GradReduceMean}, HalfPolicy::kMatrix, FoldReduceMean, InferFloatReduction);
 constinit const OpDef kReduceMin =
     Reduction("ReduceMin", "x -> minimum over {axes (explicit, >= 0), keepdims=1}; folded only",
               {.none_because = kFoldedOnly}, HalfPolicy::kSafe, FoldReduceMin);
@@ -29,6 +187,6 @@ constinit const OpDef kReduceProd =
               {.none_because = kFoldedOnly}, HalfPolicy::kFloat32, FoldReduceProd);
 constinit const OpDef kReduceSum =
     Reduction("ReduceSum", "x -> sum over {axes (explicit, >= 0), keepdims=1}",
-              {.build = GradReduceSum}, HalfPolicy::kFloat32, FoldReduceSum);
+              {.build = GradReduceSum}, HalfPolicy::kMatrix, FoldReduceSum);
 
 }  // namespace wsi
