@@ -1,0 +1,76 @@
+// Canonicalizers: for each ONNX operator, how its form in any opset from 7 to 25
+// becomes the canonical form of compiler/ops/op_def.h.
+#pragma once
+
+#include <string_view>
+
+#include "frontends/onnx/node_import.h"
+
+namespace wsi {
+
+struct Canonicalizer {
+  std::string_view op;
+  Status (*import)(NodeImport&);
+};
+
+// The operator's canonicalizer, or null: not supported.
+const Canonicalizer* FindCanonicalizer(std::string_view op);
+// Whether `op` exists only to be folded: no backend runs it.
+bool IsFoldedOnly(std::string_view op);
+
+// Operators whose attributes and operands no opset changed: as they are.
+Status ImportAsIs(NodeImport& n);
+
+// canonical_constant.cc
+Status ImportConstant(NodeImport& n);
+Status ImportConstantOfShape(NodeImport& n);
+Status ImportRange(NodeImport& n);
+Status ImportShape(NodeImport& n);
+Status ImportSize(NodeImport& n);
+
+// canonical_pointwise.cc
+Status ImportIdentity(NodeImport& n);
+Status ImportNary(NodeImport& n);  // Max, Min, Sum, Mean.
+Status ImportPow(NodeImport& n);
+Status ImportMod(NodeImport& n);
+Status ImportClip(NodeImport& n);
+Status ImportCast(NodeImport& n);
+Status ImportCastLike(NodeImport& n);
+Status ImportWithAlpha(NodeImport& n);  // LeakyRelu, Elu, HardSigmoid.
+Status ImportOrEqual(NodeImport& n);    // LessOrEqual, GreaterOrEqual.
+Status ImportMatMul(NodeImport& n);
+Status ImportGemm(NodeImport& n);
+
+// canonical_window.cc
+Status ImportConv(NodeImport& n);
+Status ImportMaxPool(NodeImport& n);
+Status ImportAveragePool(NodeImport& n);
+
+// canonical_norm.cc
+Status ImportBatchNormalization(NodeImport& n);
+Status ImportGroupNormalization(NodeImport& n);
+Status ImportInstanceNormalization(NodeImport& n);
+Status ImportDropout(NodeImport& n);
+
+// canonical_reduce.cc
+Status ImportReduce(NodeImport& n);
+Status ImportSoftmax(NodeImport& n);
+Status ImportClassificationLoss(NodeImport& n);
+
+// canonical_shape.cc: views.
+Status ImportReshape(NodeImport& n);
+Status ImportFlatten(NodeImport& n);
+Status ImportSqueeze(NodeImport& n);
+Status ImportUnsqueeze(NodeImport& n);
+
+// canonical_data.cc: what moves elements.
+Status ImportExpand(NodeImport& n);
+Status ImportTile(NodeImport& n);
+Status ImportTranspose(NodeImport& n);
+Status ImportConcat(NodeImport& n);
+Status ImportGather(NodeImport& n);
+Status ImportSlice(NodeImport& n);
+Status ImportSplit(NodeImport& n);
+Status ImportPad(NodeImport& n);
+
+}  // namespace wsi

@@ -1,0 +1,78 @@
+// Reductions, softmax and losses.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "frontends/onnx/canonical.h"
+
+namespace wsi {
+namespace {
+
+// Sorted, from the front, each axis once.
+Result<std::vector<int64_t>> NormalizeAxes(const std::vector<int64_t>& axes, int rank) {
+  std::vector<int64_t> sorted;
+  for (const int64_t axis : axes) {
+    WSI_ASSIGN_OR_RETURN(const int normal, NormalizeAxis(axis, rank));
+    sorted.push_back(normal);
+  }
+  std::ranges::sort(sorted);
+  if (std::ranges::adjacent_find(sorted) != sorted.end()) {
+    return InvalidInput("axes names an axis twice");
+  }
+  return sorted;
+}
+
+}  // namespace
+
+// The axes became an operand in opset 13 (ReduceSum) and 18 (the others).
+Status ImportReduce(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(1));
+  const int rank = n.InputShape(0).rank();
+  const bool operand = n.opset() >= (n.op() == "ReduceSum" ? 13 : 18);
+  std::vector<int64_t> axes;
+  if (!operand) {
+    axes = n.Ints("axes");
+  } else if (n.HasInput(1)) {
+    WSI_ASSIGN_OR_RETURN(axes, n.StaticInts(1, "axes"));
+  }
+  const int64_t keepdims = n.Int("keepdims", 1);
+  const bool no_op = operand && n.Int("noop_with_empty_axes", 0) != 0;
+  if (axes.empty() && no_op) {
+    n.SetOutput(0, n.Input(0));
+    return {};
+  }
+  if (axes.empty()) {
+    axes.resize(static_cast<size_t>(rank));
+    std::iota(axes.begin(), axes.end(), 0);
+  }
+  WSI_ASSIGN_OR_RETURN(axes, NormalizeAxes(axes, rank));
+  return n.Give(n.op(), {n.Input(0)}, {{"axes", axes}, {"keepdims", keepdims}});
+}
+
+// Before opset 13 the sum runs over all axes from `axis` on, as if they were one.
+Status ImportSoftmax(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(1));
+  const Shape shape = n.InputShape(0);
+  const bool flattens = n.opset() < 13;
+  WSI_ASSIGN_OR_RETURN(const int axis,
+                       NormalizeAxis(n.Int("axis", flattens ? 1 : -1), shape.rank()));
+  if (!flattens || axis == shape.rank() - 1) {
+    return n.Give(n.op(), {n.Input(0)}, {{"axis", int64_t{axis}}});
+  }
+  std::vector<int64_t> matrix = {1, 1};
+  for (int i = 0; i < shape.rank(); ++i) matrix[i < axis ? 0 : 1] *= shape[i];
+  WSI_ASSIGN_OR_RETURN(ValueId value, n.Emit("Reshape", {n.Input(0)}, {{"shape", matrix}}));
+  WSI_ASSIGN_OR_RETURN(value, n.Emit(n.op(), {value}, {{"axis", int64_t{1}}}));
+  return n.Give("Reshape", {value}, {{"shape", std::vector<int64_t>(shape.begin(), shape.end())}});
+}
+
+Status ImportClassificationLoss(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(2));
+  Attributes attributes{{"reduction", n.String("reduction", "mean")}};
+  if (n.HasAttribute("ignore_index")) attributes.Set("ignore_index", n.Int("ignore_index", 0));
+  if (n.op() == "NegativeLogLikelihoodLoss") return n.Give(n.op(), n.inputs(), attributes);
+  return n.GiveMany(n.op(), n.inputs(), attributes, 2);
+}
+
+}  // namespace wsi

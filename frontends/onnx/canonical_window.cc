@@ -1,0 +1,122 @@
+// Convolution and pooling: kernel, strides, dilations and pads made explicit.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "frontends/onnx/canonical.h"
+
+namespace wsi {
+namespace {
+
+// No real model comes near, and products of two such numbers fit int64_t.
+constexpr int64_t kLargest = (int64_t{1} << 31) - 1;
+
+struct Window {
+  std::vector<int64_t> kernel;
+  std::vector<int64_t> strides;
+  std::vector<int64_t> dilations;
+  std::vector<int64_t> pads;  // All begins, then all ends.
+};
+
+Status CheckList(std::string_view name, const std::vector<int64_t>& list, size_t size,
+                 int64_t smallest) {
+  if (list.size() != size) {
+    return InvalidInput(fmt::format("{} has {} entries, {} are needed", name, list.size(), size));
+  }
+  for (const int64_t entry : list) {
+    if (entry < smallest || entry > kLargest) {
+      return InvalidInput(
+          fmt::format("{} has a {}; allowed are {} to {}", name, entry, smallest, kLargest));
+    }
+  }
+  return {};
+}
+
+// SAME pads so that the output has ceil(size / stride) positions; an odd element of
+// padding goes to the end (SAME_UPPER) or the begin (SAME_LOWER).
+void PadSame(const Shape& input, bool upper, Window& window) {
+  const size_t axes = window.kernel.size();
+  for (size_t i = 0; i < axes; ++i) {
+    const int64_t size = input[static_cast<int>(i) + 2];
+    const int64_t reach = (window.kernel[i] - 1) * window.dilations[i] + 1;
+    const int64_t last_start = (CeilDiv(size, window.strides[i]) - 1) * window.strides[i];
+    const int64_t total = std::max<int64_t>(last_start + reach - size, 0);
+    window.pads[i] = upper ? total / 2 : total - total / 2;
+    window.pads[axes + i] = total - window.pads[i];
+  }
+}
+
+Result<Window> ReadWindow(NodeImport& n, std::vector<int64_t> default_kernel) {
+  const Shape& input = n.InputShape(0);
+  if (input.rank() < 3) {
+    return InvalidInput(fmt::format("input {} has no spatial axes", input.ToString()));
+  }
+  const size_t axes = static_cast<size_t>(input.rank() - 2);
+  const std::vector<int64_t> ones(axes, 1);
+  Window window;
+  window.kernel = n.Ints("kernel_shape", std::move(default_kernel));
+  window.strides = n.Ints("strides", ones);
+  window.dilations = n.Ints("dilations", ones);
+  window.pads = n.Ints("pads", std::vector<int64_t>(2 * axes, 0));
+  WSI_RETURN_IF_ERROR(CheckList("kernel_shape", window.kernel, axes, 1));
+  WSI_RETURN_IF_ERROR(CheckList("strides", window.strides, axes, 1));
+  WSI_RETURN_IF_ERROR(CheckList("dilations", window.dilations, axes, 1));
+  WSI_RETURN_IF_ERROR(CheckList("pads", window.pads, 2 * axes, 0));
+  const std::string automatic = n.String("auto_pad", "NOTSET");
+  if (automatic == "VALID") {
+    std::ranges::fill(window.pads, 0);
+  } else if (automatic == "SAME_UPPER" || automatic == "SAME_LOWER") {
+    PadSame(input, automatic == "SAME_UPPER", window);
+  } else if (automatic != "NOTSET") {
+    return InvalidInput("auto_pad is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER");
+  }
+  return window;
+}
+
+Attributes WindowAttributes(Window window) {
+  return {{"kernel_shape", std::move(window.kernel)},
+          {"strides", std::move(window.strides)},
+          {"dilations", std::move(window.dilations)},
+          {"pads", std::move(window.pads)}};
+}
+
+}  // namespace
+
+Status ImportConv(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(2));
+  const Shape& weight = n.InputShape(1);
+  if (weight.rank() < 3 || weight.rank() != n.InputShape(0).rank()) {
+    return InvalidInput(fmt::format("weight {} does not go with input {}", weight.ToString(),
+                                    n.InputShape(0).ToString()));
+  }
+  const std::vector<int64_t> kernel(weight.begin() + 2, weight.end());
+  WSI_ASSIGN_OR_RETURN(Window window, ReadWindow(n, kernel));
+  if (window.kernel != kernel) {
+    return InvalidInput(
+        fmt::format("kernel_shape differs from the weight's {}", weight.ToString()));
+  }
+  Attributes attributes = WindowAttributes(std::move(window));
+  attributes.Set("group", n.Int("group", 1));
+  return n.Give("Conv", n.inputs(), std::move(attributes));
+}
+
+Status ImportMaxPool(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(1));
+  if (n.WantsOutput(1)) return InvalidInput("its second output, Indices, is not supported");
+  n.Ignore("storage_order");  // Orders Indices.
+  WSI_ASSIGN_OR_RETURN(Window window, ReadWindow(n, {}));
+  Attributes attributes = WindowAttributes(std::move(window));
+  attributes.Set("ceil_mode", n.Int("ceil_mode", 0));
+  return n.Give("MaxPool", {n.Input(0)}, std::move(attributes));
+}
+
+Status ImportAveragePool(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(1));
+  WSI_ASSIGN_OR_RETURN(Window window, ReadWindow(n, {}));
+  Attributes attributes = WindowAttributes(std::move(window));
+  attributes.Set("ceil_mode", n.Int("ceil_mode", 0));
+  attributes.Set("count_include_pad", n.Int("count_include_pad", 0));
+  return n.Give("AveragePool", {n.Input(0)}, std::move(attributes));
+}
+
+}  // namespace wsi

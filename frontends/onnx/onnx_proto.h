@@ -1,0 +1,5 @@
+// ONNX's generated classes. Included by sources of this folder only; the
+// definitions that the header asks for come with the CMake target.
+#pragma once
+
+#include <onnx/onnx_pb.h>
