@@ -104,12 +104,16 @@ Status Verifier::CheckValue(ValueId id, std::unordered_set<std::string>& names) 
                                             : "is not made by a node, but "
                                               "names a producer"));
   }
-  if (!IsPersistent(value.role) && (!value.tensor.empty() || !value.permutation.empty())) {
-    return InvalidInput(
-        fmt::format("%{} does not persist, but has a tensor or a permutation", value.name));
+  if (!IsPersistent(value.role) && !value.tensor.empty()) {
+    return InvalidInput(fmt::format("%{} does not persist, but has a tensor", value.name));
   }
-  if (IsPersistent(value.role)) WSI_RETURN_IF_ERROR(CheckTensor(value));
-  return {};
+  const bool has_model_axes =
+      IsPersistent(value.role) || value.role == Role::kInput || value.role == Role::kTarget;
+  if (!has_model_axes && !value.permutation.empty()) {
+    return InvalidInput(
+        fmt::format("%{} is no tensor of the model, but has a permutation", value.name));
+  }
+  return CheckTensor(value);
 }
 
 Status Verifier::CheckOperator(NodeId id) const {
