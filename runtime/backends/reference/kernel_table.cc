@@ -1,0 +1,136 @@
+#include "runtime/backends/reference/kernel_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "runtime/backends/reference/kernels.h"
+
+namespace wsi::reference {
+namespace {
+
+constexpr std::string_view kFolded = "it is folded away at compile time";
+
+constexpr auto kKernels = std::to_array<KernelEntry>({
+    {.op = "Abs", .compile = CompileUnary},
+    {.op = "AccumulateGrad", .compile = CompileAccumulateGrad},
+    {.op = "AdamUpdate", .compile = CompileAdamUpdate},
+    {.op = "Add", .compile = CompileArithmetic},
+    {.op = "And", .compile = CompileLogical},
+    {.op = "AveragePool", .compile = CompileAveragePool},
+    {.op = "AveragePoolGrad", .compile = CompileAveragePoolGrad},
+    {.op = "BatchNormApply", .compile = CompileBatchNormApply},
+    {.op = "BatchNormGradApply", .compile = CompileBatchNormGradApply},
+    {.op = "BatchNormGradFrozen", .compile = CompileBatchNormGradFrozen},
+    {.op = "BatchNormGradStats", .compile = CompileBatchNormGradStats},
+    {.op = "BatchNormStats", .compile = CompileBatchNormStats},
+    {.op = "BatchNormTrain",
+     .none_because = "a plan launches BatchNormStats and BatchNormApply instead"},
+    {.op = "BatchNormalization", .none_because = "the norm pass rewrites it"},
+    {.op = "Cast", .compile = CompileCast},
+    {.op = "CastLike", .none_because = "it is imported as Cast"},
+    {.op = "Ceil", .compile = CompileUnary},
+    {.op = "Clip", .compile = CompileUnary},
+    {.op = "ClipGrad", .compile = CompilePointwiseGradient},
+    {.op = "ClipScale", .compile = CompileClipScale},
+    {.op = "Concat", .compile = CompileConcat},
+    {.op = "ConstantOfShape", .none_because = kFolded},
+    {.op = "Conv", .compile = CompileConv},
+    {.op = "ConvInputGrad", .compile = CompileConvInputGrad},
+    {.op = "ConvWeightGrad", .compile = CompileConvWeightGrad},
+    {.op = "Div", .compile = CompileArithmetic},
+    {.op = "Dropout", .compile = CompileDropout},
+    {.op = "DropoutGrad", .compile = CompileDropoutGrad},
+    {.op = "Elu", .compile = CompileUnary},
+    {.op = "EluGrad", .compile = CompilePointwiseGradient},
+    {.op = "Equal", .compile = CompileComparison},
+    {.op = "Erf", .compile = CompileUnary},
+    {.op = "ErfGrad", .compile = CompilePointwiseGradient},
+    {.op = "Exp", .compile = CompileUnary},
+    {.op = "Expand", .compile = CompileExpand},
+    {.op = "Fill", .compile = CompileFill},
+    {.op = "Floor", .compile = CompileUnary},
+    {.op = "Gather", .none_because = kFolded},
+    {.op = "Gemm", .compile = CompileGemm},
+    {.op = "GlobalAveragePool", .compile = CompileGlobalAveragePool},
+    {.op = "GlobalAveragePoolGrad", .compile = CompileGlobalAveragePoolGrad},
+    {.op = "GlobalMaxPool", .compile = CompileGlobalMaxPool},
+    {.op = "GlobalMaxPoolGrad", .compile = CompileGlobalMaxPoolGrad},
+    {.op = "Greater", .compile = CompileComparison},
+    {.op = "GroupNormGrad", .compile = CompileGroupNormGrad},
+    {.op = "GroupNormalization", .compile = CompileGroupNormalization},
+    {.op = "HardSigmoid", .compile = CompileUnary},
+    {.op = "HardSigmoidGrad", .compile = CompilePointwiseGradient},
+    {.op = "HardSwish", .compile = CompileUnary},
+    {.op = "HardSwishGrad", .compile = CompilePointwiseGradient},
+    {.op = "Identity", .compile = CompileSameBytes},
+    {.op = "LeakyRelu", .compile = CompileUnary},
+    {.op = "LeakyReluGrad", .compile = CompilePointwiseGradient},
+    {.op = "Less", .compile = CompileComparison},
+    {.op = "Log", .compile = CompileUnary},
+    {.op = "LogSoftmax", .compile = CompileSoftmax},
+    {.op = "LogSoftmaxGrad", .compile = CompileSoftmaxGrad},
+    {.op = "MatMul", .compile = CompileMatMul},
+    {.op = "Max", .compile = CompileArithmetic},
+    {.op = "MaxPool", .compile = CompileMaxPool},
+    {.op = "MaxPoolGrad", .compile = CompileMaxPoolGrad},
+    {.op = "MeanSquaredError", .compile = CompileElementwiseLoss},
+    {.op = "MeanSquaredErrorGrad", .compile = CompileElementwiseLossGrad},
+    {.op = "Min", .compile = CompileArithmetic},
+    {.op = "Mod", .none_because = kFolded},
+    {.op = "MomentumUpdate", .compile = CompileMomentumUpdate},
+    {.op = "MovingAverage", .compile = CompileMovingAverage},
+    {.op = "Mul", .compile = CompileArithmetic},
+    {.op = "Neg", .compile = CompileUnary},
+    {.op = "NegativeLogLikelihoodGrad", .compile = CompileNegativeLogLikelihoodGrad},
+    {.op = "NegativeLogLikelihoodLoss", .compile = CompileNegativeLogLikelihoodLoss},
+    {.op = "Not", .compile = CompileLogical},
+    {.op = "Or", .compile = CompileLogical},
+    {.op = "Pad", .compile = CompilePad},
+    {.op = "Pow", .compile = CompileArithmetic},
+    {.op = "Range", .none_because = kFolded},
+    {.op = "Reciprocal", .compile = CompileUnary},
+    {.op = "ReduceMax", .none_because = kFolded},
+    {.op = "ReduceMean", .compile = CompileReduction},
+    {.op = "ReduceMin", .none_because = kFolded},
+    {.op = "ReduceProd", .none_because = kFolded},
+    {.op = "ReduceSum", .compile = CompileReduction},
+    {.op = "Relu", .compile = CompileUnary},
+    {.op = "ReluGrad", .compile = CompilePointwiseGradient},
+    {.op = "Reshape", .compile = CompileSameBytes},
+    {.op = "SgdUpdate", .compile = CompileSgdUpdate},
+    {.op = "Shape", .none_because = kFolded},
+    {.op = "Sigmoid", .compile = CompileUnary},
+    {.op = "SigmoidCrossEntropyGrad", .compile = CompileElementwiseLossGrad},
+    {.op = "SigmoidCrossEntropyLoss", .compile = CompileElementwiseLoss},
+    {.op = "SigmoidGrad", .compile = CompilePointwiseGradient},
+    {.op = "Sign", .compile = CompileUnary},
+    {.op = "Size", .none_because = kFolded},
+    {.op = "Slice", .compile = CompileSlice},
+    {.op = "SliceGrad", .compile = CompileSliceGrad},
+    {.op = "Softmax", .compile = CompileSoftmax},
+    {.op = "SoftmaxCrossEntropyGrad", .compile = CompileSoftmaxCrossEntropyGrad},
+    {.op = "SoftmaxCrossEntropyLoss", .compile = CompileSoftmaxCrossEntropyLoss},
+    {.op = "SoftmaxGrad", .compile = CompileSoftmaxGrad},
+    {.op = "Softplus", .compile = CompileUnary},
+    {.op = "Sqrt", .compile = CompileUnary},
+    {.op = "SquaredNorm", .compile = CompileSquaredNorm},
+    {.op = "Sub", .compile = CompileArithmetic},
+    {.op = "Tanh", .compile = CompileUnary},
+    {.op = "TanhGrad", .compile = CompilePointwiseGradient},
+    {.op = "Tile", .none_because = kFolded},
+    {.op = "Transpose", .compile = CompileTranspose},
+    {.op = "Where", .compile = CompileWhere},
+});
+
+}  // namespace
+
+std::span<const KernelEntry> KernelTable() { return kKernels; }
+
+const KernelEntry* FindKernel(std::string_view op) {
+  const auto at = std::lower_bound(
+      kKernels.begin(), kKernels.end(), op,
+      [](const KernelEntry& entry, std::string_view name) { return entry.op < name; });
+  return at != kKernels.end() && at->op == op ? &*at : nullptr;
+}
+
+}  // namespace wsi::reference

@@ -1,0 +1,144 @@
+// Functions of one tensor, and their gradients, element by element in fp64. Attributes
+// and formulas as ONNX states them.
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "runtime/backends/reference/kernels.h"
+#include "runtime/backends/reference/launch_check.h"
+
+namespace wsi::reference {
+namespace {
+
+struct Parameters {
+  double alpha = 0;
+  double beta = 0;
+  double min = -std::numeric_limits<double>::infinity();
+  double max = std::numeric_limits<double>::infinity();
+};
+
+// alpha and beta: what they are where the launch does not say.
+Parameters ReadParameters(LaunchCheck& check, double alpha, double beta) {
+  Parameters p;
+  p.alpha = check.Float("alpha", alpha);
+  p.beta = check.Float("beta", beta);
+  p.min = check.Float("min", p.min);
+  p.max = check.Float("max", p.max);
+  return p;
+}
+
+using P = const Parameters&;
+
+struct Function {
+  std::string_view op;
+  double (*f)(double x, P p);
+  double alpha = 0;
+  double beta = 0;
+};
+
+double Sigmoid(double x) {
+  return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
+}
+
+double Clip(double x, double low, double high) {
+  const double raised = x < low ? low : x;
+  return raised > high ? high : raised;
+}
+
+// NaN passes through every one of them.
+constexpr auto kFunctions = std::to_array<Function>({
+    {"Abs", [](double x, P) { return std::abs(x); }},
+    {"Ceil", [](double x, P) { return std::ceil(x); }},
+    {"Clip", [](double x, P p) { return Clip(x, p.min, p.max); }},
+    {"Elu", [](double x, P p) { return x < 0 ? p.alpha * std::expm1(x) : x; }, 1},
+    {"Erf", [](double x, P) { return std::erf(x); }},
+    {"Exp", [](double x, P) { return std::exp(x); }},
+    {"Floor", [](double x, P) { return std::floor(x); }},
+    {"HardSigmoid", [](double x, P p) { return Clip(p.alpha * x + p.beta, 0, 1); }, 0.2, 0.5},
+    {"HardSwish", [](double x, P) { return x * Clip(x / 6 + 0.5, 0, 1); }},
+    {"LeakyRelu", [](double x, P p) { return x < 0 ? p.alpha * x : x; }, 0.01},
+    {"Log", [](double x, P) { return std::log(x); }},
+    {"Neg", [](double x, P) { return -x; }},
+    {"Reciprocal", [](double x, P) { return 1 / x; }},
+    {"Relu", [](double x, P) { return x < 0 ? 0 : x; }},
+    {"Sigmoid", [](double x, P) { return Sigmoid(x); }},
+    {"Sign", [](double x, P) { return x > 0   ? 1
+                                      : x < 0 ? -1
+                                              : x; }},
+    {"Softplus", [](double x, P) { return (x > 0 ? x : 0) + std::log1p(std::exp(-std::abs(x))); }},
+    {"Sqrt", [](double x, P) { return std::sqrt(x); }},
+    {"Tanh", [](double x, P) { return std::tanh(x); }},
+});
+
+struct GradientFunction {
+  std::string_view op;
+  double (*f)(double dy, double v, P p);  // v: x or y, as OpDef's summary says.
+  double alpha = 0;
+  double beta = 0;
+};
+
+double HardSwishSlope(double x) { return x >= 3 ? 1 : x <= -3 ? 0 : x / 3 + 0.5; }
+
+bool Between(double low, double x, double high) { return low < x && x < high; }
+
+constexpr auto kGradients = std::to_array<GradientFunction>({
+    {"ClipGrad", [](double dy, double x, P p) { return Between(p.min, x, p.max) ? dy : 0; }},
+    {"EluGrad", [](double dy, double y, P p) { return y > 0 ? dy : dy * (y + p.alpha); }, 1},
+    {"ErfGrad",
+     [](double dy, double x, P) { return dy * 2 * std::numbers::inv_sqrtpi * std::exp(-x * x); }},
+    {"HardSigmoidGrad",
+     [](double dy, double x, P p) {
+       return Between(0, p.alpha * x + p.beta, 1) ? dy * p.alpha : 0;
+     },
+     0.2, 0.5},
+    {"HardSwishGrad", [](double dy, double x, P) { return dy * HardSwishSlope(x); }},
+    {"LeakyReluGrad", [](double dy, double x, P p) { return x > 0 ? dy : dy * p.alpha; }, 0.01},
+    {"ReluGrad", [](double dy, double y, P) { return y > 0 ? dy : 0; }},
+    {"SigmoidGrad", [](double dy, double y, P) { return dy * y * (1 - y); }},
+    {"TanhGrad", [](double dy, double y, P) { return dy * (1 - y * y); }},
+});
+
+template <typename Table>
+const auto& Find(const Table& table, std::string_view op) {
+  for (const auto& row : table) {
+    if (row.op == op) return row;
+  }
+  CheckFailed(__FILE__, __LINE__, "the kernel table names only functions of this family");
+}
+
+}  // namespace
+
+KernelResult CompileUnary(const LaunchSpec& launch) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("F", "F"));
+  const Function& function = Find(kFunctions, launch.op);
+  const Parameters p = ReadParameters(check, function.alpha, function.beta);
+  check.OutputIs(0, check.input(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return MakeKernel(
+      [f = function.f, p, count = check.input(0).ElementCount()](const LaunchArguments& arguments) {
+        const double* x = arguments.input<double>(0);
+        double* y = arguments.output<double>(0);
+        for (int64_t i = 0; i < count; ++i) y[i] = f(x[i], p);
+      });
+}
+
+KernelResult CompilePointwiseGradient(const LaunchSpec& launch) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FF", "F"));
+  const GradientFunction& function = Find(kGradients, launch.op);
+  const Parameters p = ReadParameters(check, function.alpha, function.beta);
+  check.InputIs(1, check.input(0));
+  check.OutputIs(0, check.input(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return MakeKernel(
+      [f = function.f, p, count = check.input(0).ElementCount()](const LaunchArguments& arguments) {
+        const double* dy = arguments.input<double>(0);
+        const double* v = arguments.input<double>(1);
+        double* dx = arguments.output<double>(0);
+        for (int64_t i = 0; i < count; ++i) dx[i] = f(dy[i], v[i], p);
+      });
+}
+
+}  // namespace wsi::reference
