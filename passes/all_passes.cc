@@ -1,0 +1,126 @@
+// The passes by name, for `wsic opt` and the tests.
+#include <array>
+#include <utility>
+
+#include "passes/assign.h"
+#include "passes/autodiff.h"
+#include "passes/fuse.h"
+#include "passes/layout.h"
+#include "passes/loss.h"
+#include "passes/norm.h"
+#include "passes/optimizer.h"
+#include "passes/pass_options.h"
+#include "passes/pipeline.h"
+#include "passes/schedule.h"
+#include "passes/simplify.h"
+#include "passes/widen.h"
+
+namespace wsi {
+namespace {
+
+// A pass whose options are read into `parsed`.
+template <typename Options>
+Result<PassFunction> Bind(PassOptions& options, Options parsed,
+                          Result<bool> (*pass)(Graph&, const Options&, PassContext&)) {
+  WSI_RETURN_IF_ERROR(options.Finish());
+  return PassFunction(
+      [=](Graph& graph, PassContext& context) { return pass(graph, parsed, context); });
+}
+
+Result<PassFunction> MakeWiden(const Attributes& attributes) {
+  PassOptions options(attributes);
+  return Bind(options, WidenOptions{}, Widen);
+}
+
+Result<PassFunction> MakeSimplify(const Attributes& attributes) {
+  PassOptions options(attributes);
+  SimplifyOptions parsed;
+  parsed.fold_limit = options.Int("fold_limit", parsed.fold_limit);
+  parsed.inference = options.Bool("inference", parsed.inference);
+  return Bind(options, parsed, Simplify);
+}
+
+Result<PassFunction> MakeNorm(const Attributes& attributes) {
+  PassOptions options(attributes);
+  NormOptions parsed;
+  parsed.mode = options.Choice<NormMode>(
+      "mode",
+      {{"auto", NormMode::kAuto}, {"train", NormMode::kTrain}, {"frozen", NormMode::kFrozen}},
+      parsed.mode);
+  parsed.inference = options.Bool("inference", parsed.inference);
+  return Bind(options, parsed, ResolveNorm);
+}
+
+Result<PassFunction> MakeLayout(const Attributes& attributes) {
+  PassOptions options(attributes);
+  return Bind(options, LayoutOptions{}, MakeChannelsLast);
+}
+
+Result<PassFunction> MakeLoss(const Attributes& attributes) {
+  PassOptions options(attributes);
+  LossOptions parsed;
+  parsed.kind = options.Choice<LossKind>("kind",
+                                         {{"cross-entropy", LossKind::kCrossEntropy},
+                                          {"bce", LossKind::kBce},
+                                          {"mse", LossKind::kMse},
+                                          {"model", LossKind::kModel},
+                                          {"none", LossKind::kNone}},
+                                         parsed.kind);
+  parsed.inference = options.Bool("inference", parsed.inference);
+  return Bind(options, parsed, AddLoss);
+}
+
+Result<PassFunction> MakeAutodiff(const Attributes& attributes) {
+  PassOptions options(attributes);
+  return Bind(options, AutodiffOptions{}, Differentiate);
+}
+
+Result<PassFunction> MakeOptimizer(const Attributes& attributes) {
+  PassOptions options(attributes);
+  OptimizerOptions parsed;
+  parsed.kind = options.Choice<OptimizerKind>("kind",
+                                              {{"sgd", OptimizerKind::kSgd},
+                                               {"momentum", OptimizerKind::kMomentum},
+                                               {"nesterov", OptimizerKind::kNesterov},
+                                               {"adam", OptimizerKind::kAdam},
+                                               {"adamw", OptimizerKind::kAdamW}},
+                                              parsed.kind);
+  parsed.momentum = options.Float("momentum", parsed.momentum);
+  parsed.beta1 = options.Float("beta1", parsed.beta1);
+  parsed.beta2 = options.Float("beta2", parsed.beta2);
+  parsed.epsilon = options.Float("epsilon", parsed.epsilon);
+  parsed.weight_decay = options.Float("weight_decay", parsed.weight_decay);
+  parsed.decay_vectors = options.Bool("decay_vectors", parsed.decay_vectors);
+  parsed.clip_norm = options.Float("clip_norm", parsed.clip_norm);
+  parsed.accumulation_steps = options.Int("accumulation_steps", parsed.accumulation_steps);
+  return Bind(options, parsed, AddOptimizer);
+}
+
+Result<PassFunction> MakeFuse(const Attributes& attributes) {
+  PassOptions options(attributes);
+  return Bind(options, FuseOptions{}, Fuse);
+}
+
+constexpr std::array kPasses = {
+    PassEntry{"widen", "every floating-point value becomes f64", MakeWiden},
+    PassEntry{"simplify", "fold constants, drop what does nothing {fold_limit, inference}",
+              MakeSimplify},
+    PassEntry{"norm", "what BatchNormalization does {mode=auto|train|frozen, inference}", MakeNorm},
+    PassEntry{"layout", "channels last", MakeLayout},
+    PassEntry{"loss", "the loss and its target {kind=cross-entropy|bce|mse|model|none, inference}",
+              MakeLoss},
+    PassEntry{"autodiff", "the gradients of the parameters", MakeAutodiff},
+    PassEntry{"optimizer",
+              "the updates of the parameters {kind=sgd|momentum|nesterov|adam|adamw, momentum, "
+              "beta1, beta2, epsilon, weight_decay, decay_vectors, clip_norm, accumulation_steps}",
+              MakeOptimizer},
+    PassEntry{"fuse", "batch norm, residual sum and ReLU in one", MakeFuse},
+    PassEntry{"schedule", "an order that lowers the peak of live bytes", MakeSchedulePass},
+    PassEntry{"assign", "offsets in the arena {device_budget}", MakeAssignPass},
+};
+
+}  // namespace
+
+std::span<const PassEntry> AllPasses() { return kPasses; }
+
+}  // namespace wsi

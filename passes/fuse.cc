@@ -1,0 +1,19 @@
+#include "passes/fuse.h"
+
+#include "passes/dead_code.h"
+#include "passes/fuse_batch_norm.h"
+
+namespace wsi {
+
+Result<bool> Fuse(Graph& graph, const FuseOptions&, PassContext&) {
+  WSI_ASSIGN_OR_RETURN(bool changed, SplitBatchNormTrain(graph));
+  WSI_ASSIGN_OR_RETURN(const bool forward, FuseIntoBatchNormApply(graph));
+  WSI_ASSIGN_OR_RETURN(const bool backward, FuseReluGrads(graph));
+  changed |= forward || backward;
+  if (!changed) return false;
+  RemoveDeadCode(graph);
+  graph.Compact();
+  return true;
+}
+
+}  // namespace wsi
