@@ -88,7 +88,7 @@ void LivenessBuilder::Mention(ValueId id, int64_t begin, int64_t end) {
 }
 
 void LivenessBuilder::MentionAll() {
-  const int64_t horizon = std::max<int64_t>(steps_, 1);
+  const int64_t behind_the_step = std::max<int64_t>(steps_, 1) + 1;  // Read by the caller.
   for (int32_t i = 0; i < graph_.value_count(); ++i) {
     const Role role = graph_.value(ValueId{i}).role;
     if (role == Role::kInput || role == Role::kTarget) Mention(ValueId{i}, 0, 1);
@@ -104,8 +104,8 @@ void LivenessBuilder::MentionAll() {
       if (input.valid()) Mention(input, from(input), s + 1);
     }
   }
-  for (const ValueId output : graph_.outputs) Mention(output, from(output), horizon);
-  if (graph_.loss.valid()) Mention(graph_.loss, from(graph_.loss), horizon);
+  for (const ValueId output : graph_.outputs) Mention(output, from(output), behind_the_step);
+  if (graph_.loss.valid()) Mention(graph_.loss, from(graph_.loss), behind_the_step);
   for (const StateUpdate& update : graph_.updates) {
     Mention(update.state, 0, 1);
     Mention(update.value, from(update.value), from(update.value) + 1);
@@ -219,7 +219,8 @@ Liveness LivenessBuilder::Collect() {
     int32_t& index = class_of_root[root];
     if (index < 0) {
       index = static_cast<int32_t>(liveness.classes.size());
-      liveness.classes.emplace_back().live = groups_[root].live;
+      const LiveRange live = groups_[root].live;
+      liveness.classes.emplace_back().live = {live.begin, std::min(live.end, liveness.steps)};
     }
     StorageClass& storage = liveness.classes[static_cast<size_t>(index)];
     const Value& value = graph_.value(id);

@@ -132,7 +132,8 @@ void Search::TryOtherOrders() {
   }
 }
 
-// Moves an item that reaches the top to a random earlier place in the order.
+// Moves an item, every other time one that reaches the top, to a random earlier place in
+// the order.
 void Search::TryChanges() {
   for (int t = 0; t < kMaxTries && !IsDone(); ++t) {
     std::vector<size_t> order = best_order_;
@@ -142,7 +143,8 @@ void Search::TryChanges() {
       if (best_.offsets[order[at]] + size == best_.height) reaching.push_back(at);
     }
     if (reaching.empty()) return;
-    const size_t from = reaching[Random() % reaching.size()];
+    const size_t from =
+        t % 2 == 0 ? reaching[Random() % reaching.size()] : 1 + Random() % (order.size() - 1);
     const size_t to = Random() % from;
     std::rotate(order.begin() + static_cast<ptrdiff_t>(to),
                 order.begin() + static_cast<ptrdiff_t>(from),

@@ -22,7 +22,7 @@ struct SizedRange {
 };
 
 struct Placement {
-  std::vector<Bytes> offsets;  // By item; multiples of kBufferAlignment.
+  std::vector<Bytes> offsets;  // By item; multiples of kBufferAlignment. 0 if never live.
   Bytes height = 0;            // A multiple of kBufferAlignment; 0 where all are empty.
 };
 
