@@ -28,7 +28,7 @@ std::string_view WordOf(const Table& table, T value) {
   for (const auto& entry : table) {
     if (entry.value == value) return entry.word;
   }
-  WSI_CHECK(!"an enumerator without a word");
+  WSI_CHECK(false);  // An enumerator without a word.
   return {};
 }
 
