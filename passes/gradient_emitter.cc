@@ -24,12 +24,7 @@ Status GradientSums::Accumulate(ValueId value, ValueId gradient) {
 
 GradientEmitter::GradientEmitter(Graph& graph, const Graph& forward, NodeId node,
                                  const GradientPaths& paths, GradientSums& sums)
-    : graph_(graph),
-      node_(node),
-      paths_(paths),
-      sums_(sums),
-      view_(forward, node),
-      first_new_value_(graph.value_count()) {}
+    : graph_(graph), node_(node), paths_(paths), sums_(sums), view_(forward, node) {}
 
 ValueId GradientEmitter::Input(int i) const {
   WSI_CHECK(view_.HasInput(i));
@@ -87,6 +82,7 @@ Result<std::vector<ValueId>> GradientEmitter::EmitMany(std::string_view op,
   const std::vector<std::string> names(static_cast<size_t>(outputs), name + ".tmp");
   const NodeId id = graph_.AddNode(std::move(node), names);
   WSI_RETURN_IF_ERROR(InferTypes(graph_, id));
+  unnamed_.insert(graph_.node(id).outputs.begin(), graph_.node(id).outputs.end());
   return graph_.node(id).outputs;
 }
 
@@ -103,10 +99,8 @@ Status GradientEmitter::Finish() {
                       view_.op(), view_.name(), DTypeName(given.dtype), given.shape.ToString(), i,
                       DTypeName(wanted.dtype), wanted.shape.ToString()));
     }
-    // Named after what it is the gradient of, unless it is that of another value too.
-    if (gradient.index >= first_new_value_ && given.name.ends_with(".tmp")) {
-      graph_.RenameValue(gradient, wanted.name + ".grad");
-    }
+    // Named after the first value that it is the gradient of.
+    if (unnamed_.erase(gradient) != 0) graph_.RenameValue(gradient, wanted.name + ".grad");
     WSI_RETURN_IF_ERROR(sums_.Accumulate(input, gradient));
   }
   return {};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -57,9 +58,9 @@ class GradientEmitter : public GradBuilder {
   const GradientPaths& paths_;
   GradientSums& sums_;
   const OpView view_;
-  const int32_t first_new_value_;
   int emitted_ = 0;
   Status request_error_;
+  std::set<ValueId> unnamed_;  // Made by this rule and not yet named as a gradient.
   std::map<int, ValueId> input_gradients_;
 };
 
