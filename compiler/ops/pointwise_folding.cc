@@ -96,6 +96,11 @@ double Larger(double a, double b) {
   return a > b ? a : b;
 }
 
+double Smaller(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<double>::quiet_NaN();
+  return a < b ? a : b;
+}
+
 }  // namespace
 
 FoldedTensors FoldAdd(const OpView& /*op*/, std::span<const Tensor* const> inputs) {
@@ -143,9 +148,8 @@ FoldedTensors FoldMax(const OpView& /*op*/, std::span<const Tensor* const> input
 }
 
 FoldedTensors FoldMin(const OpView& /*op*/, std::span<const Tensor* const> inputs) {
-  return OneTensor(Combine(
-      inputs, [](double a, double b) { return -Larger(-a, -b); },
-      [](int64_t a, int64_t b) -> Result<int64_t> { return a < b ? a : b; }));
+  return OneTensor(Combine(inputs, Smaller,
+                           [](int64_t a, int64_t b) -> Result<int64_t> { return a < b ? a : b; }));
 }
 
 FoldedTensors FoldEqual(const OpView& /*op*/, std::span<const Tensor* const> inputs) {
