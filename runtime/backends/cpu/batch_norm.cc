@@ -1,0 +1,193 @@
+#include "runtime/backends/cpu/batch_norm.h"
+
+#include <cmath>
+
+#include "runtime/backends/cpu/channel_sums.h"
+#include "runtime/backends/cpu/loops/normalization_loops.h"
+
+namespace wsi::cpu {
+namespace {
+
+// Checks that input `tensor` has channels and that the inputs from `first` to `last`
+// and all of `outputs` are vectors of them.
+Status ExpectVectors(const LaunchSpec& launch, size_t tensor, std::initializer_list<size_t> inputs,
+                     std::initializer_list<size_t> outputs) {
+  const Shape& shape = launch.inputs[tensor].shape;
+  if (shape.rank() < 2 || shape.ElementCount() == 0) {
+    return CompileError(launch, "wants a non-empty tensor with a channel axis");
+  }
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, tensor, DType::kF32));
+  const Shape vector = {shape[-1]};
+  for (const size_t i : inputs) {
+    WSI_RETURN_IF_ERROR(ExpectInput(launch, i, DType::kF32, vector));
+  }
+  for (const size_t i : outputs) {
+    WSI_RETURN_IF_ERROR(ExpectOutput(launch, i, DType::kF32, vector));
+  }
+  return {};
+}
+
+ChannelRows RowsOf(const Shape& shape) {
+  return ChannelRows(shape.ElementCount() / shape[-1], shape[-1]);
+}
+
+// 1 / sqrt(var + epsilon), in fp64.
+double InverseDeviation(float variance, double epsilon) {
+  return 1.0 / std::sqrt(static_cast<double>(variance) + epsilon);
+}
+
+Status NeedsY(const LaunchSpec& launch, bool relu, size_t i) {
+  if (relu && !HasInput(launch, i)) return CompileError(launch, "relu=1 needs y");
+  return ExpectInput(launch, i, DType::kF32, launch.inputs[0].shape);
+}
+
+}  // namespace
+
+KernelResult CompileBatchNormStats(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 2, 2));
+  WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {}, {0, 1}));
+  const ChannelRows rows = RowsOf(launch.inputs[0].shape);
+  WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
+  return MakeKernel([rows, &context](const LaunchArguments& a) {
+    ChannelMoments(context, rows, a.input<float>(0));
+    const auto mean = rows.totals(context.scratch, 0);
+    const auto m2 = rows.totals(context.scratch, 1);
+    const double inverse = 1.0 / static_cast<double>(rows.positions());
+    for (size_t c = 0; c < mean.size(); ++c) {
+      a.output<float>(0)[c] = static_cast<float>(mean[c]);
+      a.output<float>(1)[c] = static_cast<float>(m2[c] * inverse);
+    }
+  });
+}
+
+// Inputs: x, scale, bias, mean, var, [residual].
+KernelResult CompileBatchNormApply(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 5, 6, 1, 1));
+  const Shape& shape = launch.inputs[0].shape;
+  WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {1, 2, 3, 4}, {}));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 5, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  const ChannelRows rows = RowsOf(shape);
+  WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
+  const double epsilon = launch.attributes.Float("epsilon", 1e-5);
+  const bool relu = launch.attributes.Int("relu", 0) != 0;
+  return MakeKernel([rows, epsilon, relu, &context](const LaunchArguments& a) {
+    const float* scale = a.input<float>(1);
+    const float* var = a.input<float>(4);
+    const float* mean =
+        rows.FillVector(context.scratch, 0, [&](int64_t c) { return a.input<float>(3)[c]; });
+    const float* factor = rows.FillVector(context.scratch, 1, [&](int64_t c) {
+      return static_cast<double>(scale[c]) * InverseDeviation(var[c], epsilon);
+    });
+    const float* bias =
+        rows.FillVector(context.scratch, 2, [&](int64_t c) { return a.input<float>(2)[c]; });
+    const float* residual = a.input<float>(5);
+    const NormalizationLoops& loops = GetNormalizationLoops();
+    ForChunks(context.pool, rows.chunks(), [&](int64_t begin, int64_t end, int64_t, int) {
+      const int64_t at = begin * rows.channels();
+      loops.apply(a.input<float>(0) + at, residual == nullptr ? nullptr : residual + at, mean,
+                  factor, bias, (end - begin) * rows.channels(), rows.period(), relu,
+                  a.output<float>(0) + at);
+    });
+  });
+}
+
+// Inputs: dy, x, mean, var, [y]; outputs: dscale, dbias, [dz].
+KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 4, 5, 2, 3));
+  const Shape& shape = launch.inputs[0].shape;
+  WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {2, 3}, {0, 1}));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 2, DType::kF32, shape));
+  const bool relu = launch.attributes.Int("relu", 0) != 0;
+  WSI_RETURN_IF_ERROR(NeedsY(launch, relu, 4));
+  const ChannelRows rows = RowsOf(shape);
+  WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
+  const double epsilon = launch.attributes.Float("epsilon", 1e-5);
+  return MakeKernel([rows, epsilon, relu, &context](const LaunchArguments& a) {
+    const float* mean =
+        rows.FillVector(context.scratch, 0, [&](int64_t c) { return a.input<float>(2)[c]; });
+    ChannelGradSums(context, rows,
+                    {.dy = a.input<float>(0),
+                     .x = a.input<float>(1),
+                     .y = relu ? a.input<float>(4) : nullptr,
+                     .mean = mean,
+                     .dz = a.output<float>(2)});
+    const auto sum = rows.totals(context.scratch, 0);
+    const auto dot = rows.totals(context.scratch, 1);
+    for (size_t c = 0; c < sum.size(); ++c) {
+      a.output<float>(0)[c] =
+          static_cast<float>(dot[c] * InverseDeviation(a.input<float>(3)[c], epsilon));
+      a.output<float>(1)[c] = static_cast<float>(sum[c]);
+    }
+  });
+}
+
+// Inputs: dy, x, scale, mean, var, dscale, dbias, [y].
+KernelResult CompileBatchNormGradApply(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 7, 8, 1, 1));
+  const Shape& shape = launch.inputs[0].shape;
+  WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {2, 3, 4, 5, 6}, {}));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  const bool relu = launch.attributes.Int("relu", 0) != 0;
+  WSI_RETURN_IF_ERROR(NeedsY(launch, relu, 7));
+  const ChannelRows rows = RowsOf(shape);
+  WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
+  const double epsilon = launch.attributes.Float("epsilon", 1e-5);
+  return MakeKernel([rows, epsilon, relu, &context](const LaunchArguments& a) {
+    const Scratch& scratch = context.scratch;
+    const double inverse_count = 1.0 / static_cast<double>(rows.positions());
+    const auto deviation = [&](int64_t c) {
+      return InverseDeviation(a.input<float>(4)[c], epsilon);
+    };
+    const auto gain = [&](int64_t c) {
+      return static_cast<double>(a.input<float>(2)[c]) * deviation(c);
+    };
+    const float* mean =
+        rows.FillVector(scratch, 0, [&](int64_t c) { return a.input<float>(3)[c]; });
+    const float* factor = rows.FillVector(scratch, 1, gain);
+    const float* shift = rows.FillVector(scratch, 2, [&](int64_t c) {
+      return gain(c) * static_cast<double>(a.input<float>(6)[c]) * inverse_count;
+    });
+    const float* slope = rows.FillVector(scratch, 3, [&](int64_t c) {
+      return gain(c) * deviation(c) * static_cast<double>(a.input<float>(5)[c]) * inverse_count;
+    });
+    const float* y = relu ? a.input<float>(7) : nullptr;
+    const NormalizationLoops& loops = GetNormalizationLoops();
+    ForChunks(context.pool, rows.chunks(), [&](int64_t begin, int64_t end, int64_t, int) {
+      const int64_t at = begin * rows.channels();
+      loops.grad_apply(a.input<float>(0) + at, a.input<float>(1) + at,
+                       y == nullptr ? nullptr : y + at, mean, factor, shift, slope,
+                       (end - begin) * rows.channels(), rows.period(), a.output<float>(0) + at);
+    });
+  });
+}
+
+// Inputs: dy, scale, var, [y].
+KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 3, 4, 1, 1));
+  const Shape& shape = launch.inputs[0].shape;
+  WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {1, 2}, {}));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  const bool relu = launch.attributes.Int("relu", 0) != 0;
+  WSI_RETURN_IF_ERROR(NeedsY(launch, relu, 3));
+  const ChannelRows rows = RowsOf(shape);
+  WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
+  const double epsilon = launch.attributes.Float("epsilon", 1e-5);
+  return MakeKernel([rows, epsilon, relu, &context](const LaunchArguments& a) {
+    const float* factor = rows.FillVector(context.scratch, 0, [&](int64_t c) {
+      return static_cast<double>(a.input<float>(1)[c]) *
+             InverseDeviation(a.input<float>(2)[c], epsilon);
+    });
+    const float* y = relu ? a.input<float>(3) : nullptr;
+    const NormalizationLoops& loops = GetNormalizationLoops();
+    ForChunks(context.pool, rows.chunks(), [&](int64_t begin, int64_t end, int64_t, int) {
+      const int64_t at = begin * rows.channels();
+      loops.grad_scale(a.input<float>(0) + at, y == nullptr ? nullptr : y + at, factor,
+                       (end - begin) * rows.channels(), rows.period(), a.output<float>(0) + at);
+    });
+  });
+}
+
+}  // namespace wsi::cpu

@@ -1,0 +1,90 @@
+// What an operator family compiles a launch with.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "runtime/backends/backend.h"
+#include "runtime/backends/cpu/scratch.h"
+#include "runtime/backends/cpu/thread_pool.h"
+
+namespace wsi::cpu {
+
+struct DnnlRuntime;
+
+// Lives as long as the backend; kernels keep references to it.
+struct Context {
+  ThreadPool& pool;
+  Scratch& scratch;
+  DnnlRuntime& dnnl;
+};
+
+using KernelResult = Result<std::unique_ptr<Kernel>>;
+using CompileFunction = KernelResult (*)(const LaunchSpec& launch, Context& context);
+
+// A kernel that calls `run`, a Status(const LaunchArguments&) or a void one.
+template <typename F>
+KernelResult MakeKernel(F run) {
+  class FunctionKernel final : public Kernel {
+   public:
+    explicit FunctionKernel(F f) : run_(std::move(f)) {}
+    Status Run(const LaunchArguments& arguments) override {
+      if constexpr (std::is_void_v<decltype(run_(arguments))>) {
+        run_(arguments);
+        return {};
+      } else {
+        return run_(arguments);
+      }
+    }
+
+   private:
+    F run_;
+  };
+  return std::unique_ptr<Kernel>(std::make_unique<FunctionKernel>(std::move(run)));
+}
+
+// "Conv 'layer1.conv1' on cpu: <what>", kInvalidInput.
+Status CompileError(const LaunchSpec& launch, std::string_view what);
+
+bool HasInput(const LaunchSpec& launch, size_t i);
+bool HasOutput(const LaunchSpec& launch, size_t i);
+
+// Operand counts: at least the minimum and all of those present, at most the maximum.
+Status ExpectOperands(const LaunchSpec& launch, size_t min_inputs, size_t max_inputs,
+                      size_t min_outputs, size_t max_outputs);
+// The operand, if present, has this type (and shape).
+Status ExpectInput(const LaunchSpec& launch, size_t i, DType dtype);
+Status ExpectInput(const LaunchSpec& launch, size_t i, DType dtype, const Shape& shape);
+Status ExpectOutput(const LaunchSpec& launch, size_t i, DType dtype);
+Status ExpectOutput(const LaunchSpec& launch, size_t i, DType dtype, const Shape& shape);
+
+// [begin, end) cut into chunks of `grain` items, by size alone.
+struct Chunks {
+  int64_t items = 0;
+  int64_t grain = 1;
+  int64_t count() const { return CeilDiv(items, grain); }
+  int64_t begin(int64_t chunk) const { return chunk * grain; }
+  int64_t end(int64_t chunk) const {
+    return (chunk + 1) * grain < items ? (chunk + 1) * grain : items;
+  }
+};
+// Chunks of about `elements` elements where an item has `item_elements`, few enough
+// for the pool.
+Chunks ChunksOf(int64_t items, int64_t item_elements, int64_t elements);
+
+// Elements of a chunk of a memory-bound loop: 256 KiB of fp32.
+inline constexpr int64_t kGrain = int64_t{1} << 16;
+
+// function(begin, end, chunk, worker) over all chunks.
+template <typename F>
+void ForChunks(ThreadPool& pool, const Chunks& chunks, const F& function) {
+  pool.ParallelFor(chunks.count(), [&](int64_t chunk, int worker) {
+    function(chunks.begin(chunk), chunks.end(chunk), chunk, worker);
+  });
+}
+
+}  // namespace wsi::cpu

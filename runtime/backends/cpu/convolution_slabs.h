@@ -1,0 +1,45 @@
+// How a convolution is cut into slabs of rows (DESIGN: with channels last, the rows
+// [a, b) of an image are contiguous, and a slab convolution differs from the whole
+// only in its own leading and trailing padding). The cut depends on shapes alone.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "runtime/backends/cpu/window.h"
+
+namespace wsi::cpu {
+
+enum class ConvolutionKind { kForward, kInputGrad, kWeightGrad };
+
+// A convolution over channels-last tensors; `window` holds its last `spatial` axes.
+struct Convolution {
+  Window window;  // channels: of the input.
+  int spatial = 2;
+  int64_t output_channels = 0;
+  int64_t groups = 1;
+
+  const WindowAxis& axis(int i) const { return window.axes[static_cast<size_t>(3 - spatial + i)]; }
+  const WindowAxis& rows() const { return axis(0); }
+  int64_t input_row_elements() const;
+  int64_t output_row_elements() const;
+  int64_t output_row_positions() const;
+  int64_t weight_elements() const;
+};
+
+// Rows [input_begin, +input_rows) of x or dx and [output_begin, +output_rows) of y or
+// dy, of `images` images from `first_image` on, with the padding of the row axis.
+struct Slab {
+  int64_t first_image = 0;
+  int64_t images = 1;
+  int64_t input_begin = 0;
+  int64_t input_rows = 0;
+  int64_t output_begin = 0;
+  int64_t output_rows = 0;  // 0: no output reads these inputs, dx is 0.
+  int64_t pad_begin = 0;
+  int64_t pad_end = 0;
+};
+
+std::vector<Slab> CutConvolution(const Convolution& convolution, ConvolutionKind kind);
+
+}  // namespace wsi::cpu

@@ -1,0 +1,28 @@
+// Elementwise loops on integers and bools. They carry little work, so they are
+// compiled once and not per instruction set.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace wsi::cpu {
+
+template <typename T>
+using IntegerUnary = void (*)(const T* x, int64_t n, T* y);
+template <typename T>
+using IntegerBinary = void (*)(const T* a, int64_t a_stride, const T* b, int64_t b_stride,
+                               int64_t n, T* y);
+template <typename T>
+using IntegerCompare = void (*)(const T* a, int64_t a_stride, const T* b, int64_t b_stride,
+                                int64_t n, uint8_t* y);
+
+// Null where integers of type T have no such operator. T: int64_t, int32_t, uint8_t
+// (bool for Not, And, Or).
+template <typename T>
+IntegerUnary<T> FindIntegerUnary(std::string_view op);
+template <typename T>
+IntegerBinary<T> FindIntegerBinary(std::string_view op);
+template <typename T>
+IntegerCompare<T> FindIntegerCompare(std::string_view op);
+
+}  // namespace wsi::cpu

@@ -1,0 +1,138 @@
+#include "runtime/backends/cpu/kernel_table.h"
+
+#include <algorithm>
+
+#include "runtime/backends/cpu/batch_norm.h"
+#include "runtime/backends/cpu/convolution.h"
+#include "runtime/backends/cpu/dropout.h"
+#include "runtime/backends/cpu/group_norm.h"
+#include "runtime/backends/cpu/linear.h"
+#include "runtime/backends/cpu/loss.h"
+#include "runtime/backends/cpu/movement.h"
+#include "runtime/backends/cpu/optimizer.h"
+#include "runtime/backends/cpu/pointwise.h"
+#include "runtime/backends/cpu/pooling.h"
+#include "runtime/backends/cpu/reduction.h"
+#include "runtime/backends/cpu/softmax.h"
+
+namespace wsi::cpu {
+namespace {
+
+constexpr KernelEntry kTable[] = {
+    {"Abs", CompileUnary},
+    {"AccumulateGrad", CompileBinary},
+    {"AdamUpdate", CompileAdamUpdate},
+    {"Add", CompileBinary},
+    {"And", CompileLogical},
+    {"AveragePool", CompileAveragePool},
+    {"AveragePoolGrad", CompileAveragePoolGrad},
+    {"BatchNormApply", CompileBatchNormApply},
+    {"BatchNormGradApply", CompileBatchNormGradApply},
+    {"BatchNormGradFrozen", CompileBatchNormGradFrozen},
+    {"BatchNormGradStats", CompileBatchNormGradStats},
+    {"BatchNormStats", CompileBatchNormStats},
+    {"Cast", CompileCast},
+    {"Ceil", CompileUnary},
+    {"Clip", CompileUnary},
+    {"ClipGrad", CompileBinary},
+    {"ClipScale", CompileClipScale},
+    {"Concat", CompileConcat},
+    {"Conv", CompileConv},
+    {"ConvInputGrad", CompileConvInputGrad},
+    {"ConvWeightGrad", CompileConvWeightGrad},
+    {"Div", CompileBinary},
+    {"Dropout", CompileDropout},
+    {"DropoutGrad", CompileDropoutGrad},
+    {"Elu", CompileUnary},
+    {"EluGrad", CompileBinary},
+    {"Equal", CompileCompare},
+    {"Erf", CompileUnary},
+    {"ErfGrad", CompileBinary},
+    {"Exp", CompileUnary},
+    {"Expand", CompileExpand},
+    {"Fill", CompileFill},
+    {"Floor", CompileUnary},
+    {"Gemm", CompileGemm},
+    {"GlobalAveragePool", CompileGlobalAveragePool},
+    {"GlobalAveragePoolGrad", CompileGlobalAveragePoolGrad},
+    {"GlobalMaxPool", CompileGlobalMaxPool},
+    {"GlobalMaxPoolGrad", CompileGlobalMaxPoolGrad},
+    {"Greater", CompileCompare},
+    {"GroupNormGrad", CompileGroupNormGrad},
+    {"GroupNormalization", CompileGroupNormalization},
+    {"HardSigmoid", CompileUnary},
+    {"HardSigmoidGrad", CompileBinary},
+    {"HardSwish", CompileUnary},
+    {"HardSwishGrad", CompileBinary},
+    {"Identity", CompileIdentity},
+    {"LeakyRelu", CompileUnary},
+    {"LeakyReluGrad", CompileBinary},
+    {"Less", CompileCompare},
+    {"Log", CompileUnary},
+    {"LogSoftmax", CompileSoftmax},
+    {"LogSoftmaxGrad", CompileSoftmaxGrad},
+    {"MatMul", CompileMatMul},
+    {"Max", CompileBinary},
+    {"MaxPool", CompileMaxPool},
+    {"MaxPoolGrad", CompileMaxPoolGrad},
+    {"MeanSquaredError", CompileElementLoss},
+    {"MeanSquaredErrorGrad", CompileElementLossGrad},
+    {"Min", CompileBinary},
+    {"MomentumUpdate", CompileMomentumUpdate},
+    {"MovingAverage", CompileBinary},
+    {"Mul", CompileBinary},
+    {"Neg", CompileUnary},
+    {"NegativeLogLikelihoodGrad", CompileNegativeLogLikelihoodGrad},
+    {"NegativeLogLikelihoodLoss", CompileNegativeLogLikelihoodLoss},
+    {"Not", CompileLogical},
+    {"Or", CompileLogical},
+    {"Pad", CompilePad},
+    {"Pow", CompileBinary},
+    {"Reciprocal", CompileUnary},
+    {"ReduceMean", CompileReduce},
+    {"ReduceSum", CompileReduce},
+    {"Relu", CompileUnary},
+    {"ReluGrad", CompileBinary},
+    {"Reshape", CompileIdentity},
+    {"SgdUpdate", CompileSgdUpdate},
+    {"Sigmoid", CompileUnary},
+    {"SigmoidCrossEntropyGrad", CompileElementLossGrad},
+    {"SigmoidCrossEntropyLoss", CompileElementLoss},
+    {"SigmoidGrad", CompileBinary},
+    {"Sign", CompileUnary},
+    {"Slice", CompileSlice},
+    {"SliceGrad", CompileSliceGrad},
+    {"Softmax", CompileSoftmax},
+    {"SoftmaxCrossEntropyGrad", CompileSoftmaxCrossEntropyGrad},
+    {"SoftmaxCrossEntropyLoss", CompileSoftmaxCrossEntropyLoss},
+    {"SoftmaxGrad", CompileSoftmaxGrad},
+    {"Softplus", CompileUnary},
+    {"Sqrt", CompileUnary},
+    {"SquaredNorm", CompileSquaredNorm},
+    {"Sub", CompileBinary},
+    {"Tanh", CompileUnary},
+    {"TanhGrad", CompileBinary},
+    {"Transpose", CompileTranspose},
+    {"Where", CompileWhere},
+};
+
+constexpr bool IsSorted() {
+  for (size_t i = 1; i < std::size(kTable); ++i) {
+    if (kTable[i - 1].op >= kTable[i].op) return false;
+  }
+  return true;
+}
+static_assert(IsSorted());
+
+}  // namespace
+
+std::span<const KernelEntry> KernelTable() { return kTable; }
+
+const KernelEntry* FindKernel(std::string_view op) {
+  const auto* entry =
+      std::lower_bound(std::begin(kTable), std::end(kTable), op,
+                       [](const KernelEntry& e, std::string_view name) { return e.op < name; });
+  return entry != std::end(kTable) && entry->op == op ? entry : nullptr;
+}
+
+}  // namespace wsi::cpu

@@ -1,0 +1,19 @@
+// An arena of anonymous memory in huge pages where the system gives them.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "runtime/backends/backend.h"
+
+namespace wsi::cpu {
+
+// `what` ("device", "host") is for messages. Refuses more than the machine's or the
+// process's memory limits leave free, before anything is mapped.
+Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes);
+
+// Bytes that this process may still take: free and reclaimable memory, within its
+// control group.
+Bytes AvailableMemory();
+
+}  // namespace wsi::cpu

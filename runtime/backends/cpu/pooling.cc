@@ -1,0 +1,162 @@
+#include "runtime/backends/cpu/pooling.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "runtime/backends/cpu/loops/pooling_loops.h"
+#include "runtime/backends/cpu/taps.h"
+
+namespace wsi::cpu {
+namespace {
+
+// The number that an average is divided by: the taps inside the input, or with
+// count_include_pad those inside the input and its padding.
+double Divisor(const Window& w, const Position& p, bool include_pad) {
+  double divisor = 1;
+  for (size_t d = 0; d < 3; ++d) {
+    WindowAxis axis = w.axes[d];
+    if (include_pad) {
+      axis.input += axis.pad_begin + axis.pad_end;
+      axis.pad_begin = 0;
+    }
+    const Taps taps = TapsOf(axis, p.i[d]);
+    divisor *= static_cast<double>(taps.last - taps.first);
+  }
+  return std::max(divisor, 1.0);
+}
+
+Result<Shape> InputShape(const LaunchSpec& launch) {
+  const auto sizes = launch.attributes.Ints("input_shape");
+  WSI_ASSIGN_OR_RETURN(Shape shape, Shape::Make(sizes));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  return shape;
+}
+
+DType IndexType(const Window& w) { return w.kernel_volume() <= 256 ? DType::kU8 : DType::kI32; }
+
+}  // namespace
+
+KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 2));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  const Shape& y_shape = launch.outputs[0].shape;
+  WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, launch.inputs[0].shape, y_shape));
+  if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
+  const bool wide = IndexType(w) == DType::kI32;
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 1, IndexType(w), y_shape));
+  WSI_RETURN_IF_ERROR(context.scratch.Require(0, w.channels * 4));
+  const Chunks chunks = ChunksOf(w.output_positions(), w.channels * w.kernel_volume(), kGrain);
+  return MakeKernel([w, wide, chunks, &context](const LaunchArguments& a) {
+    const PoolingLoops& loops = GetPoolingLoops();
+    const float* x = a.input<float>(0);
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
+      int32_t* scratch = context.scratch.worker<int32_t>(worker);
+      for (int64_t o = begin; o < end; ++o) {
+        float* best = a.output<float>(0) + o * w.channels;
+        int32_t* index = a.output<int32_t>(1);
+        index = wide && index != nullptr ? index + o * w.channels : scratch;
+        bool first = true;
+        ForEachTap(w, PositionOf(o, OutputSizes(w)), [&](int64_t in, int32_t tap) {
+          const float* from = x + in * w.channels;
+          if (first) {
+            std::copy(from, from + w.channels, best);
+            std::fill(index, index + w.channels, tap);
+            first = false;
+          } else {
+            loops.max_step(from, w.channels, tap, best, index);
+          }
+        });
+        if (first) {  // A window of nothing but padding.
+          std::fill(best, best + w.channels, -std::numeric_limits<float>::infinity());
+          std::fill(index, index + w.channels, 0);
+        }
+        uint8_t* narrow = a.output<uint8_t>(1);
+        if (!wide && narrow != nullptr) loops.narrow(index, w.channels, narrow + o * w.channels);
+      }
+    });
+  });
+}
+
+// Inputs: dy, index.
+KernelResult CompileMaxPoolGrad(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
+  const Shape& y_shape = launch.inputs[0].shape;
+  WSI_ASSIGN_OR_RETURN(const Shape x_shape, InputShape(launch));
+  WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, x_shape, y_shape));
+  if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
+  const bool wide = IndexType(w) == DType::kI32;
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, IndexType(w), y_shape));
+  const Chunks chunks = ChunksOf(w.input_positions(), w.channels * 2, kGrain);
+  return MakeKernel([w, wide, chunks, &context](const LaunchArguments& a) {
+    const PoolingLoops& loops = GetPoolingLoops();
+    const float* dy = a.input<float>(0);
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        float* dx = a.output<float>(0) + i * w.channels;
+        std::fill(dx, dx + w.channels, 0.0F);
+        ForEachWindow(
+            w, PositionOf(i, InputSizes(w)), [&](const Position&, int64_t o, int32_t tap) {
+              const int64_t at = o * w.channels;
+              if (wide) {
+                loops.max_grad_i32(dy + at, a.input<int32_t>(1) + at, w.channels, tap, dx);
+              } else {
+                loops.max_grad_u8(dy + at, a.input<uint8_t>(1) + at, w.channels, tap, dx);
+              }
+            });
+      }
+    });
+  });
+}
+
+KernelResult CompileAveragePool(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  const Shape& y_shape = launch.outputs[0].shape;
+  WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, launch.inputs[0].shape, y_shape));
+  if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
+  const bool include_pad = launch.attributes.Int("count_include_pad", 0) != 0;
+  const Chunks chunks = ChunksOf(w.output_positions(), w.channels * w.kernel_volume(), kGrain);
+  return MakeKernel([w, include_pad, chunks, &context](const LaunchArguments& a) {
+    const PoolingLoops& loops = GetPoolingLoops();
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+      for (int64_t o = begin; o < end; ++o) {
+        const Position p = PositionOf(o, OutputSizes(w));
+        float* y = a.output<float>(0) + o * w.channels;
+        std::fill(y, y + w.channels, 0.0F);
+        const float factor = static_cast<float>(1.0 / Divisor(w, p, include_pad));
+        ForEachTap(w, p, [&](int64_t in, int32_t) {
+          loops.add_scaled(a.input<float>(0) + in * w.channels, w.channels, factor, y);
+        });
+      }
+    });
+  });
+}
+
+KernelResult CompileAveragePoolGrad(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  const Shape& y_shape = launch.inputs[0].shape;
+  WSI_ASSIGN_OR_RETURN(const Shape x_shape, InputShape(launch));
+  WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, x_shape, y_shape));
+  if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
+  const bool include_pad = launch.attributes.Int("count_include_pad", 0) != 0;
+  const Chunks chunks = ChunksOf(w.input_positions(), w.channels * 2, kGrain);
+  return MakeKernel([w, include_pad, chunks, &context](const LaunchArguments& a) {
+    const PoolingLoops& loops = GetPoolingLoops();
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        float* dx = a.output<float>(0) + i * w.channels;
+        std::fill(dx, dx + w.channels, 0.0F);
+        ForEachWindow(w, PositionOf(i, InputSizes(w)), [&](const Position& p, int64_t o, int32_t) {
+          const float factor = static_cast<float>(1.0 / Divisor(w, p, include_pad));
+          loops.add_scaled(a.input<float>(0) + o * w.channels, w.channels, factor, dx);
+        });
+      }
+    });
+  });
+}
+
+}  // namespace wsi::cpu

@@ -1,0 +1,132 @@
+#include "runtime/backends/cpu/reduction.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/backends/cpu/strided_copy.h"
+#include "runtime/backends/cpu/sums.h"
+
+namespace wsi::cpu {
+namespace {
+
+// A run of neighbouring axes that are all reduced or all kept.
+struct AxisGroup {
+  int64_t size = 1;
+  bool reduced = false;
+};
+
+// Sums of a shape whose reduced axes have kept ones on both sides of them, several
+// times over: each result walks its elements on its own.
+KernelResult CompileScattered(const std::vector<AxisGroup>& groups, double factor,
+                              Context& context) {
+  std::vector<StridedCopy::Axis> kept;
+  std::vector<StridedCopy::Axis> reduced;
+  int64_t stride = 1;
+  int64_t results = 1;
+  int64_t terms = 1;
+  for (size_t g = groups.size(); g-- > 0;) {
+    (groups[g].reduced ? reduced : kept).push_back({groups[g].size, stride, 0});
+    (groups[g].reduced ? terms : results) *= groups[g].size;
+    stride *= groups[g].size;
+  }
+  const auto offset_of = [](const std::vector<StridedCopy::Axis>& axes, int64_t index) {
+    int64_t offset = 0;
+    for (const StridedCopy::Axis& axis : axes) {  // Innermost first.
+      offset += index % axis.size * axis.from_stride;
+      index /= axis.size;
+    }
+    return offset;
+  };
+  const Chunks chunks = ChunksOf(results, terms, kGrain);
+  return MakeKernel([=, &context](const LaunchArguments& a) {
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+      for (int64_t r = begin; r < end; ++r) {
+        const float* x = a.input<float>(0) + offset_of(kept, r);
+        double total = 0;
+        for (int64_t t = 0; t < terms; ++t) total += static_cast<double>(x[offset_of(reduced, t)]);
+        a.output<float>(0)[r] = static_cast<float>(total * factor);
+      }
+    });
+  });
+}
+
+}  // namespace
+
+KernelResult CompileReduce(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  const Shape& x = launch.inputs[0].shape;
+  std::vector<bool> reduce(static_cast<size_t>(x.rank()), false);
+  for (const int64_t value : launch.attributes.Ints("axes")) {
+    WSI_ASSIGN_OR_RETURN(const int axis, NormalizeAxis(value, x.rank()));
+    reduce[static_cast<size_t>(axis)] = true;
+  }
+  std::vector<AxisGroup> groups;
+  int64_t results = 1;
+  int64_t terms = 1;
+  for (int axis = 0; axis < x.rank(); ++axis) {
+    const bool reduced = reduce[static_cast<size_t>(axis)];
+    (reduced ? terms : results) *= x[axis];
+    if (x[axis] == 1) continue;
+    if (groups.empty() || groups.back().reduced != reduced) groups.push_back({1, reduced});
+    groups.back().size *= x[axis];
+  }
+  if (launch.outputs[0].shape.ElementCount() != results) {
+    return CompileError(launch, "output does not have the sizes of the axes that are kept");
+  }
+  const bool mean = launch.op == "ReduceMean";
+  const double factor = mean ? 1.0 / static_cast<double>(terms) : 1.0;
+  // outer (kept), reduced, inner (kept).
+  std::vector<AxisGroup> three = groups;
+  if (three.empty() || three.front().reduced) three.insert(three.begin(), AxisGroup{});
+  if (three.size() == 1) three.push_back({1, true});
+  if (three.size() == 2) three.push_back({});
+  if (three.size() > 3) return CompileScattered(groups, factor, context);
+  const MiddleSum sum(three[0].size, three[1].size, three[2].size);
+  WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
+  return MakeKernel([sum, factor, &context](const LaunchArguments& a) {
+    sum.Run(context, a.input<float>(0), factor, a.output<float>(0));
+  });
+}
+
+KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  const bool wide = launch.outputs[0].dtype == DType::kF64;
+  if (!wide) WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  if (launch.outputs[0].shape.ElementCount() != 1) {
+    return CompileError(launch, "gives one number");
+  }
+  const SquareSum sum(launch.inputs[0].shape.ElementCount());
+  WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
+  return MakeKernel([sum, wide, &context](const LaunchArguments& a) {
+    const double total = sum.Run(context, a.input<float>(0));
+    if (wide) {
+      *a.output<double>(0) = total;
+    } else {
+      *a.output<float>(0) = static_cast<float>(total);
+    }
+  });
+}
+
+// scale0 * min(1, max_norm / (scale0 * sqrt(sumsq) + 1e-6)), as clip_grad_norm_ of
+// PyTorch does for gradients that are still to be multiplied by scale0.
+KernelResult CompileClipScale(const LaunchSpec& launch, Context&) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  const bool wide = launch.inputs[0].dtype == DType::kF64;
+  if (!wide) WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  if (launch.inputs[0].shape.ElementCount() != 1 || launch.outputs[0].shape.ElementCount() != 1) {
+    return CompileError(launch, "takes and gives one number");
+  }
+  const double max_norm = launch.attributes.Float("max_norm", 1.0);
+  const double scale = launch.attributes.Float("scale0", 1.0);
+  return MakeKernel([=](const LaunchArguments& a) {
+    const double squares = wide ? *a.input<double>(0) : static_cast<double>(*a.input<float>(0));
+    const double factor = std::min(1.0, max_norm / (scale * std::sqrt(squares) + 1e-6));
+    *a.output<float>(0) = static_cast<float>(scale * factor);
+  });
+}
+
+}  // namespace wsi::cpu
