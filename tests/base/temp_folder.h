@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 namespace wsi {
@@ -24,6 +25,11 @@ class TempFolder {
   }
 
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
+  // Writes a file without waiting for the disk, for tests that write thousands.
+  void Put(const std::string& name, const std::string& contents) const {
+    std::filesystem::remove(folder_ / name);  // Some file systems flush what is truncated.
+    std::ofstream(folder_ / name, std::ios::binary) << contents;
+  }
   // Files and folders in it.
   size_t Count() const {
     size_t count = 0;

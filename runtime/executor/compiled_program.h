@@ -1,0 +1,85 @@
+// One program of a plan, ready to run: kernels compiled, addresses resolved, waits
+// turned into events. Private to executor.cc.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "runtime/backends/backend.h"
+#include "runtime/executor/executor.h"
+#include "runtime/executor/plan_memory.h"
+#include "runtime/plan/plan.pb.h"
+
+namespace wsi {
+
+// By plan::Lane; null where no program uses the lane.
+using Lanes = std::array<std::unique_ptr<Lane>, 4>;
+
+struct Step {
+  const plan::Instruction* instruction = nullptr;
+  Lane* lane = nullptr;
+  // Of a launch.
+  std::unique_ptr<Kernel> kernel;
+  std::vector<const std::byte*> inputs;
+  std::vector<std::byte*> outputs;
+  std::byte* workspace = nullptr;
+  size_t op = 0;  // In CompiledProgram::op_times().
+  // Of a copy.
+  std::byte* to = nullptr;
+  const std::byte* from = nullptr;
+  Bytes bytes = 0;
+
+  std::vector<int> waits;              // Events of other lanes.
+  int record = -1;                     // Event that other lanes wait for; of a barrier the first of
+                                       // one per lane. -1: none.
+  std::vector<int> taps;               // Persistents whose gradient is complete behind this step.
+  std::vector<int32_t> poison_before;  // Buffers that begin here or have ended behind
+  std::vector<int32_t> poison_after;   // this step; filled with NaN in tests only.
+};
+
+class CompiledProgram {
+ public:
+  // Borrows everything but the options.
+  static Result<std::unique_ptr<CompiledProgram>> Compile(int program, PlanMemory* memory,
+                                                          Backend* backend, const Lanes* lanes,
+                                                          const ExecutorOptions& options);
+
+  // Events 0 to below this are used.
+  int event_count() const { return event_count_; }
+  const std::vector<OpTime>& op_times() const { return op_times_; }
+  void set_timing(bool on);
+  // Enqueues every step and waits for the last. Allocates nothing while `tap` is empty.
+  Status Run(Phases phases, const GradientTap& tap);
+
+ private:
+  friend class StepBuilder;
+  CompiledProgram(const plan::Program& program, PlanMemory* memory, Backend* backend,
+                  const Lanes* lanes)
+      : program_(program), memory_(memory), backend_(backend), lanes_(lanes) {}
+
+  Status RunStep(Step& step, bool enabled);
+  Status RunBarrier(const Step& step);
+  Status Work(Step& step);
+  Status TimedLaunch(Step& step, const LaunchArguments& arguments);
+  Status Tap(const Step& step, const GradientTap& tap);
+  Status Poison(std::span<const int32_t> buffers);
+  Status Synchronize();
+
+  const plan::Program& program_;
+  PlanMemory* memory_;
+  Backend* backend_;
+  const Lanes* lanes_;
+  std::vector<Step> steps_;
+  std::vector<OpTime> op_times_;
+  int event_count_ = 0;
+  bool timing_ = false;
+  bool poison_ = false;
+};
+
+}  // namespace wsi

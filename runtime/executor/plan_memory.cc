@@ -1,0 +1,129 @@
+#include "runtime/executor/plan_memory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "runtime/plan/plan_types.h"
+
+namespace wsi {
+namespace {
+
+std::span<const int64_t> Axes(const plan::Persistent& persistent) {
+  return std::span(persistent.permutation().data(),
+                   static_cast<size_t>(persistent.permutation_size()));
+}
+
+Status CheckShape(const std::string& name, const Shape& given, const Shape& wanted) {
+  if (given == wanted) return {};
+  return InvalidInput(
+      fmt::format("'{}' has shape {}, the plan has {}", name, given.ToString(), wanted.ToString()));
+}
+
+}  // namespace
+
+Result<PlanMemory> PlanMemory::Make(const PlanFile* file, Backend* backend) {
+  const plan::Plan& plan = file->plan();
+  if (plan.file_peak_bytes() > 0) {
+    return InvalidInput(fmt::format("{}: the plan keeps {} in files, which this version cannot run",
+                                    file->path(), FormatBytes(plan.file_peak_bytes())));
+  }
+  WSI_ASSIGN_OR_RETURN(ArenaSet arenas,
+                       ArenaSet::Make(backend, plan.device_peak_bytes(), plan.host_peak_bytes()));
+  return PlanMemory(file, backend, std::move(arenas));
+}
+
+std::byte* PlanMemory::BufferAddress(int32_t buffer) const {
+  const plan::Buffer& b = plan().buffers(buffer);
+  return b.tier() == plan::TIER_DEVICE ? arenas_.Device(b.offset()) : arenas_.Host(b.offset());
+}
+
+std::byte* PlanMemory::ValueAddress(int32_t value) const {
+  return BufferAddress(plan().values(value).buffer());
+}
+
+Status PlanMemory::PoisonBuffer(int32_t buffer) {
+  const plan::Buffer& b = plan().buffers(buffer);
+  if (b.tier() == plan::TIER_DEVICE) return arenas_.PoisonDevice(b.offset(), b.size());
+  arenas_.PoisonHost(b.offset(), b.size());
+  return {};
+}
+
+Status PlanMemory::PoisonAll() {
+  arenas_.PoisonHost(0, plan().host_peak_bytes());
+  return arenas_.PoisonDevice(0, plan().device_peak_bytes());
+}
+
+Status PlanMemory::LoadPersistents() {
+  for (int i = 0; i < plan().persistents_size(); ++i) {
+    const plan::Value& value = plan().values(plan().persistents(i).value());
+    WSI_ASSIGN_OR_RETURN(Tensor staging, Tensor::Make(ValueDType(value), ValueShape(value)));
+    WSI_RETURN_IF_ERROR(file_->ReadPersistent(i, staging.bytes()));
+    WSI_RETURN_IF_ERROR(WriteBytes(plan().persistents(i).value(), staging.bytes()));
+  }
+  return {};
+}
+
+Result<Tensor> PlanMemory::Read(int32_t value) const {
+  const plan::Value& v = plan().values(value);
+  WSI_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Make(ValueDType(v), ValueShape(v)));
+  WSI_RETURN_IF_ERROR(backend_->Read(tensor.bytes(), ValueAddress(value)));
+  return tensor;
+}
+
+Status PlanMemory::WriteBytes(int32_t value, std::span<const std::byte> bytes) {
+  const plan::Value& v = plan().values(value);
+  if (static_cast<Bytes>(bytes.size()) != ValueBytes(v)) {
+    return InvalidInput(
+        fmt::format("'{}' has {} bytes, given are {}", v.name(), ValueBytes(v), bytes.size()));
+  }
+  return backend_->Write(ValueAddress(value), bytes);
+}
+
+Status PlanMemory::Write(int32_t value, const Tensor& tensor) {
+  const plan::Value& v = plan().values(value);
+  WSI_RETURN_IF_ERROR(CheckShape(v.name(), tensor.shape(), ValueShape(v)));
+  const DType wanted = ValueDType(v);
+  if (tensor.dtype() == wanted) return WriteBytes(value, tensor.bytes());
+  if (IsFloat(tensor.dtype()) && !IsFloat(wanted)) {
+    return InvalidInput(fmt::format("'{}' has type {}, the plan has {}", v.name(),
+                                    DTypeName(tensor.dtype()), DTypeName(wanted)));
+  }
+  WSI_ASSIGN_OR_RETURN(const Tensor cast, tensor.Cast(wanted));
+  return WriteBytes(value, cast.bytes());
+}
+
+Result<Tensor> PlanMemory::ToOnnx(int persistent, Tensor tensor) const {
+  const std::span<const int64_t> axes = Axes(plan().persistents(persistent));
+  if (axes.empty()) return tensor;
+  return tensor.Permute(InvertPermutation(axes));
+}
+
+Result<Tensor> PlanMemory::ReadPersistent(int i) const {
+  WSI_ASSIGN_OR_RETURN(Tensor tensor, Read(plan().persistents(i).value()));
+  return ToOnnx(i, std::move(tensor));
+}
+
+Result<Tensor> PlanMemory::ReadGradient(int i) const {
+  WSI_CHECK(plan().persistents(i).gradient() >= 0);
+  WSI_ASSIGN_OR_RETURN(Tensor tensor, Read(plan().persistents(i).gradient()));
+  return ToOnnx(i, std::move(tensor));
+}
+
+Status PlanMemory::WritePersistent(int i, const Tensor& tensor) {
+  const plan::Persistent& persistent = plan().persistents(i);
+  WSI_ASSIGN_OR_RETURN(const Shape wanted,
+                       Shape::Make(std::span(persistent.onnx_dims().data(),
+                                             static_cast<size_t>(persistent.onnx_dims_size()))));
+  WSI_RETURN_IF_ERROR(CheckShape(persistent.onnx_name(), tensor.shape(), wanted));
+  const DType stored = ValueDType(plan().values(persistent.value()));
+  if (tensor.dtype() != stored && (!IsFloat(tensor.dtype()) || !IsFloat(stored))) {
+    return InvalidInput(fmt::format("'{}' has type {}, the plan has {}", persistent.onnx_name(),
+                                    DTypeName(tensor.dtype()), DTypeName(stored)));
+  }
+  if (Axes(persistent).empty()) return Write(persistent.value(), tensor);
+  WSI_ASSIGN_OR_RETURN(const Tensor permuted, tensor.Permute(Axes(persistent)));
+  return Write(persistent.value(), permuted);
+}
+
+}  // namespace wsi

@@ -1,0 +1,55 @@
+// The memory of a running plan: where its buffers and values are, and values going in
+// and out as tensors, persistent ones in ONNX's axis order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "runtime/backends/backend.h"
+#include "runtime/base/tensor.h"
+#include "runtime/memory/arena_set.h"
+#include "runtime/plan/plan_file.h"
+
+namespace wsi {
+
+// Borrows plan file and backend. All methods but the addresses wait for the copy to
+// end; nothing may be running on the lanes.
+class PlanMemory {
+ public:
+  static Result<PlanMemory> Make(const PlanFile* file, Backend* backend);
+
+  const plan::Plan& plan() const { return file_->plan(); }
+  std::byte* BufferAddress(int32_t buffer) const;
+  std::byte* ValueAddress(int32_t value) const;
+  Status PoisonBuffer(int32_t buffer);
+  // Everything that the arenas hold.
+  Status PoisonAll();
+
+  // Initial contents of every persistent, from the plan file.
+  Status LoadPersistents();
+
+  // In the value's own type and layout.
+  Result<Tensor> Read(int32_t value) const;
+  // REQUIRES: as many bytes as the value has.
+  Status WriteBytes(int32_t value, std::span<const std::byte> bytes);
+  // `tensor` has the value's shape; another number type is cast, floats never to
+  // integers.
+  Status Write(int32_t value, const Tensor& tensor);
+
+  // Persistent `i`, or its gradient, in ONNX's shape.
+  Result<Tensor> ReadPersistent(int i) const;
+  Result<Tensor> ReadGradient(int i) const;
+  Status WritePersistent(int i, const Tensor& tensor);
+
+ private:
+  PlanMemory(const PlanFile* file, Backend* backend, ArenaSet arenas)
+      : file_(file), backend_(backend), arenas_(std::move(arenas)) {}
+  Result<Tensor> ToOnnx(int persistent, Tensor tensor) const;
+
+  const PlanFile* file_;
+  Backend* backend_;
+  ArenaSet arenas_;
+};
+
+}  // namespace wsi

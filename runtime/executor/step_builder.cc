@@ -1,0 +1,148 @@
+#include "runtime/executor/step_builder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "runtime/plan/plan_types.h"
+
+namespace wsi {
+namespace {
+
+int LaneCount(const Lanes& lanes) {
+  return static_cast<int>(
+      std::count_if(lanes.begin(), lanes.end(), [](const auto& lane) { return lane != nullptr; }));
+}
+
+OperandSpec SpecOf(const plan::Plan& plan, int32_t value) {
+  if (value == -1) return {};
+  return {.present = true,
+          .dtype = ValueDType(plan.values(value)),
+          .shape = ValueShape(plan.values(value))};
+}
+
+}  // namespace
+
+StepBuilder::StepBuilder(int program, PlanMemory* memory, Backend* backend, const Lanes* lanes,
+                         CompiledProgram* result)
+    : program_(program), memory_(memory), backend_(backend), lanes_(lanes), result_(result) {}
+
+Status StepBuilder::Build(const ExecutorOptions& options) {
+  const plan::Program& program = result_->program_;
+  result_->steps_.reserve(static_cast<size_t>(program.instructions_size()));
+  for (int i = 0; i < program.instructions_size(); ++i) {
+    const plan::Instruction& instruction = program.instructions(i);
+    Status status = BuildStep(instruction);
+    if (status.ok() && instruction.has_collective() && options.ranks > 1) {
+      status = InvalidInput(
+          fmt::format("sums over {} ranks, but this version runs on one rank only", options.ranks));
+    }
+    if (!status.ok()) {
+      return status.WithContext(fmt::format("program '{}', instruction {} '{}' ({})",
+                                            program.name(), i, instruction.name(),
+                                            KindName(instruction)));
+    }
+  }
+  BuildWaits();
+  if (program.name() == "train") BuildTaps();
+  result_->poison_ = options.poison;
+  if (options.poison) BuildPoison();
+  return {};
+}
+
+Status StepBuilder::BuildStep(const plan::Instruction& instruction) {
+  Step& step = result_->steps_.emplace_back();
+  step.instruction = &instruction;
+  step.lane = (*lanes_)[static_cast<size_t>(instruction.lane())].get();
+  if (instruction.has_launch()) return BuildLaunch(instruction.launch(), instruction.name(), step);
+  if (instruction.has_copy()) {
+    step.to = memory_->BufferAddress(instruction.copy().to());
+    step.from = memory_->BufferAddress(instruction.copy().from());
+    step.bytes = memory_->plan().buffers(instruction.copy().to()).size();
+  }
+  return {};
+}
+
+Status StepBuilder::BuildLaunch(const plan::Launch& launch, const std::string& node, Step& step) {
+  const plan::Plan& plan = memory_->plan();
+  std::vector<OperandSpec> inputs;
+  std::vector<OperandSpec> outputs;
+  for (const int32_t v : launch.inputs()) {
+    inputs.push_back(SpecOf(plan, v));
+    step.inputs.push_back(v == -1 ? nullptr : memory_->ValueAddress(v));
+  }
+  for (const int32_t v : launch.outputs()) {
+    outputs.push_back(SpecOf(plan, v));
+    step.outputs.push_back(v == -1 ? nullptr : memory_->ValueAddress(v));
+  }
+  const Attributes attributes = AttributesOf(launch.attributes());
+  Bytes workspace_bytes = 0;
+  if (launch.workspace() != -1) {
+    step.workspace = memory_->BufferAddress(launch.workspace());
+    workspace_bytes = plan.buffers(launch.workspace()).size();
+  }
+  const auto [at, is_new] = op_index_.try_emplace(launch.op(), result_->op_times_.size());
+  if (is_new) result_->op_times_.push_back({.op = launch.op(), .launches = 0, .seconds = 0});
+  step.op = at->second;
+  const LaunchSpec spec = {.op = launch.op(),
+                           .node = node,
+                           .attributes = attributes,
+                           .inputs = inputs,
+                           .outputs = outputs,
+                           .workspace_bytes = workspace_bytes};
+  WSI_ASSIGN_OR_RETURN(step.kernel, backend_->Compile(spec));
+  return {};
+}
+
+// A wait becomes an event only where it crosses lanes. Behind a barrier every lane has
+// waited already.
+void StepBuilder::BuildWaits() {
+  std::vector<Step>& steps = result_->steps_;
+  int& events = result_->event_count_;
+  for (Step& step : steps) {
+    for (const int32_t w : step.instruction->waits()) {
+      Step& other = steps[static_cast<size_t>(w)];
+      if (other.lane == step.lane || other.instruction->has_barrier()) continue;
+      if (other.record == -1) other.record = events++;
+      step.waits.push_back(other.record);
+    }
+    if (step.instruction->has_barrier()) {
+      step.record = events;
+      events += LaneCount(*lanes_);
+    }
+  }
+}
+
+// The gradient is complete behind the last instruction that writes its value.
+void StepBuilder::BuildTaps() {
+  const plan::Plan& plan = memory_->plan();
+  for (int i = 0; i < plan.persistents_size(); ++i) {
+    const int32_t gradient = plan.persistents(i).gradient();
+    if (gradient == -1) continue;
+    const int writer = FindWriter(plan, result_->program_, gradient);
+    WSI_CHECK(writer >= 0);
+    result_->steps_[static_cast<size_t>(writer)].taps.push_back(i);
+  }
+}
+
+void StepBuilder::BuildPoison() {
+  const plan::Plan& plan = memory_->plan();
+  std::vector<bool> given(static_cast<size_t>(plan.buffers_size()));  // Written before the step.
+  const auto mark = [&](int32_t v) { given[static_cast<size_t>(plan.values(v).buffer())] = true; };
+  for (const int32_t v : result_->program_.inputs()) mark(v);
+  for (const int32_t v : result_->program_.scalars()) mark(v);
+  if (result_->program_.target() != -1) mark(result_->program_.target());
+  for (int b = 0; b < plan.buffers_size(); ++b) {
+    const plan::Buffer& buffer = plan.buffers(b);
+    if (buffer.program() != program_ || buffer.begin() == buffer.end()) continue;
+    if (!given[static_cast<size_t>(b)]) {
+      result_->steps_[static_cast<size_t>(buffer.begin())].poison_before.push_back(b);
+    }
+    // What lives to the end is read behind it.
+    if (buffer.end() < result_->program_.instructions_size()) {
+      result_->steps_[static_cast<size_t>(buffer.end() - 1)].poison_after.push_back(b);
+    }
+  }
+}
+
+}  // namespace wsi

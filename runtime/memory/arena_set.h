@@ -1,0 +1,36 @@
+// The arenas that a plan runs in: one per tier, of exactly the planned size.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "runtime/backends/backend.h"
+#include "runtime/base/checked.h"
+#include "runtime/base/status.h"
+
+namespace wsi {
+
+// Move-only. Borrows the backend, which outlives it.
+class ArenaSet {
+ public:
+  // A tier of size 0 gets no memory.
+  static Result<ArenaSet> Make(Backend* backend, Bytes device_bytes, Bytes host_bytes);
+
+  // Null where the arena has size 0. REQUIRES: 0 <= offset <= the arena's size.
+  std::byte* Device(Bytes offset) const;
+  std::byte* Host(Bytes offset) const;
+
+  // Fills memory with 0xFF, a NaN in every float type, so that a test sees whoever
+  // reads what nobody wrote. REQUIRES: the range lies in the arena.
+  Status PoisonDevice(Bytes offset, Bytes bytes);
+  void PoisonHost(Bytes offset, Bytes bytes);
+
+ private:
+  explicit ArenaSet(Backend* backend) : backend_(backend) {}
+
+  Backend* backend_;
+  std::unique_ptr<Arena> device_;
+  std::unique_ptr<Arena> host_;
+};
+
+}  // namespace wsi

@@ -1,0 +1,39 @@
+// The parts of VerifyPlan, each of which relies on those before it. Private to
+// verify_*.cc.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+
+#include "runtime/base/checked.h"
+#include "runtime/base/status.h"
+#include "runtime/plan/plan.pb.h"
+
+namespace wsi {
+
+// Lanes are 0 to kLanes - 1.
+inline constexpr int kLanes = 4;
+static_assert(plan::Lane_MAX == kLanes - 1);
+
+// Indices, enumerators, sizes, shapes, names.
+Status VerifyStructure(const plan::Plan& plan);
+// Buffers that are live together do not overlap.
+Status VerifyPlacement(const plan::Plan& plan);
+// Operands are live and hold their own contents when they are read.
+Status VerifyContents(const plan::Plan& plan, const plan::Program& program, int index);
+// Instructions that touch the same bytes, one of them writing, are ordered.
+Status VerifyOrder(const plan::Plan& plan, const plan::Program& program);
+
+// "instruction 12 'conv1' (Conv): ...".
+inline Status InstructionError(const plan::Program& program, int i, const std::string& problem) {
+  const plan::Instruction& instruction = program.instructions(i);
+  const char* kind = instruction.has_launch()    ? instruction.launch().op().c_str()
+                     : instruction.has_copy()    ? "copy"
+                     : instruction.has_barrier() ? "barrier"
+                                                 : "collective";
+  return InvalidInput(fmt::format("program '{}', instruction {} '{}' ({}): {}", program.name(), i,
+                                  instruction.name(), kind, problem));
+}
+
+}  // namespace wsi

@@ -1,0 +1,174 @@
+#include "runtime/executor/executor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/executor/small_run.h"
+
+namespace wsi {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// With w = 1..6: d = 2w - 1 = 1, 3, 5, 7, 9, 11 and loss = sum d^2 / 2.
+constexpr double kFirstLoss = 143;
+
+TEST_F(SmallRun, TrainsAndInfers) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  EXPECT_EQ(Step(kAllPhases).value(), kFirstLoss);
+  // w -= 0.5 * 2d gives 1 - w, in ONNX's [3,2] order.
+  const Tensor w = executor_->ReadPersistent(0).value();
+  EXPECT_EQ(w.shape(), (Shape{3, 2}));
+  EXPECT_EQ(w.ToDoubles(), (std::vector<double>{0, -3, -1, -4, -2, -5}));
+  EXPECT_EQ(executor_->ReadPersistent(1).value().ToDoubles(), std::vector<double>{kFirstLoss});
+  ASSERT_TRUE(executor_->WriteInput(kInfer, "x", Map(3)).ok());
+  EXPECT_EQ(executor_->Run(kInfer, kAllPhases).value(), 0.0);
+  const Tensor out = executor_->ReadOutput(kInfer, 0).value();
+  EXPECT_EQ(out.ToDoubles(), (std::vector<double>{10, 7, 4, 1, -2, -5}));
+}
+
+TEST_F(SmallRun, UsesExactlyThePlannedMemory) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  EXPECT_EQ(backend_.device_bytes, 2328);
+  EXPECT_EQ(backend_.host_bytes, 24);
+  EXPECT_EQ(backend_.compiled, 9);
+  EXPECT_THAT(backend_.lanes, ElementsAre("compute", "in", "out"));
+}
+
+TEST_F(SmallRun, SlowCopiesChangeNothing) {
+  backend_.lag_ms = 20;
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(executor_->WritePersistent(0, Tensor::Make(DType::kF32, {3, 2}).value()).ok());
+    ASSERT_TRUE(Step(kAllPhases).ok());  // w = 0: d = -1, w becomes 1.
+    EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), std::vector<double>(6, 1.0));
+  }
+}
+
+TEST_F(SmallRun, BarrierWaitsForEveryLane) {
+  plan::Plan plan = MakeSmallPlan();  // The barrier replaces the copy's own waits.
+  plan.mutable_programs(0)->mutable_instructions(4)->mutable_barrier();
+  plan.mutable_programs(0)->mutable_instructions(4)->set_phase(plan::PHASE_UPDATE);
+  plan.mutable_programs(0)->mutable_instructions(5)->clear_waits();
+  backend_.lag_ms = 20;
+  ASSERT_TRUE(Start(plan).ok());
+  // It orders even where its own phase is skipped.
+  for (const Phases phases : {kNoUpdate, kAllPhases}) {
+    EXPECT_EQ(Step(phases).value(), kFirstLoss);
+  }
+  EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(),
+            (std::vector<double>{0, -3, -1, -4, -2, -5}));
+}
+
+TEST_F(SmallRun, PoisonReachesNoResult) {
+  ASSERT_TRUE(Start(MakeSmallPlan(), {.poison = true}).ok());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(executor_->WritePersistent(0, Tensor::Make(DType::kF32, {3, 2}).value()).ok());
+    EXPECT_EQ(Step(kAllPhases).value(), 3.0);
+    EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), std::vector<double>(6, 1.0));
+  }
+}
+
+TEST_F(SmallRun, SkippedUpdateLeavesTheParameters) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  const Tensor before = executor_->ReadPersistent(0).value();
+  EXPECT_EQ(Step(kNoUpdate).value(), kFirstLoss);
+  EXPECT_EQ(executor_->ReadPersistent(0).value(), before);
+  EXPECT_EQ(executor_->ReadPersistent(1).value().ToDoubles(), std::vector<double>{kFirstLoss});
+}
+
+TEST_F(SmallRun, TapsGradientsInOnnxShape) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  std::map<std::string, Tensor> gradients;
+  executor_->SetGradientTap([&](const std::string& name, Tensor gradient) {
+    gradients[name] = std::move(gradient);
+    return Status();
+  });
+  ASSERT_TRUE(Step(kNoUpdate).ok());
+  ASSERT_EQ(gradients.size(), 1U);
+  EXPECT_EQ(gradients["w"].shape(), (Shape{3, 2}));
+  EXPECT_EQ(gradients["w"].ToDoubles(), (std::vector<double>{2, 14, 6, 18, 10, 22}));
+  executor_->SetGradientTap([](const std::string&, const Tensor&) { return IoError("full"); });
+  EXPECT_EQ(Step(kNoUpdate).status().code(), ErrorCode::kIo);
+  executor_->SetGradientTap(nullptr);
+  EXPECT_TRUE(Step(kNoUpdate).ok());
+}
+
+TEST_F(SmallRun, ScalarsKeepTheirValue) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  EXPECT_TRUE(executor_->SetScalar("lr", 0.0));
+  EXPECT_FALSE(executor_->SetScalar("seed", int64_t{1}));
+  const Tensor before = executor_->ReadPersistent(0).value();
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(Step(kAllPhases).ok());
+  EXPECT_EQ(executor_->ReadPersistent(0).value(), before);
+}
+
+// Inputs and weights come as f32; the plan's own type is what goes out.
+TEST_F(SmallRun, DoublePlanCastsWhatComesIn) {
+  ASSERT_TRUE(Start(MakeSmallPlan(DType::kF64)).ok());
+  const Tensor w = Tensor::Make(DType::kF32, {3, 2}).value();
+  ASSERT_TRUE(executor_->WritePersistent(0, w).ok());
+  EXPECT_EQ(Step(kAllPhases).value(), 3.0);
+  EXPECT_EQ(executor_->ReadPersistent(0).value().dtype(), DType::kF64);
+  EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), std::vector<double>(6, 1.0));
+}
+
+TEST_F(SmallRun, RefusesWrongInputs) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  const Tensor wrong = Tensor::Make(DType::kF32, {3, 2}).value();
+  EXPECT_THAT(executor_->WriteInput(kTrain, 0, wrong).message(),
+              HasSubstr("'x' has shape [3,2], the plan has [2,3]"));
+  EXPECT_FALSE(executor_->WriteInput(kTrain, 1, Map(0)).ok());
+  EXPECT_FALSE(executor_->WriteInput(kTrain, "y", Map(0)).ok());
+  EXPECT_FALSE(executor_->WriteTarget(kInfer, Map(0)).ok());
+  EXPECT_FALSE(executor_->WriteInput(kTrain, 0, std::span<const std::byte>()).ok());
+  EXPECT_FALSE(executor_->WritePersistent(0, Map(0)).ok());
+  const Tensor integers = Tensor::Make(DType::kI64, {3, 2}).value();
+  EXPECT_FALSE(executor_->WritePersistent(0, integers).ok());
+  EXPECT_FALSE(executor_->ReadOutput(kTrain, 0).ok());
+  EXPECT_FALSE(executor_->FindProgram("test").ok());
+  EXPECT_EQ(executor_->FindPersistent("c").value(), 2);
+}
+
+TEST_F(SmallRun, ErrorsNameTheInstruction) {
+  backend_.refused_op = "Sub";
+  EXPECT_THAT(Start(MakeSmallPlan()).message(),
+              HasSubstr("program 'train', instruction 2 'Sub_node' (Sub): no kernel"));
+  backend_.refused_op.clear();
+  backend_.failing_op = "Sub";
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  const Status failed = Step(kAllPhases).status();
+  EXPECT_EQ(failed.code(), ErrorCode::kNumeric);
+  EXPECT_THAT(failed.message(), HasSubstr("program 'train'"));
+  backend_.failing_op.clear();
+  backend_.device_limit = 2000;
+  EXPECT_EQ(Start(MakeSmallPlan()).code(), ErrorCode::kResources);
+}
+
+TEST_F(SmallRun, RefusesRanksItCannotReach) {
+  plan::Plan plan = MakeSmallPlan();
+  plan::Instruction* sum = plan.mutable_programs(0)->mutable_instructions(8);
+  sum->mutable_collective()->add_values(ValueIndex(plan, "w.grad"));
+  ASSERT_TRUE(Start(plan).ok());
+  EXPECT_EQ(Step(kAllPhases).value(), kFirstLoss);
+  EXPECT_THAT(Start(plan, {.ranks = 2}).message(), HasSubstr("sums over 2 ranks"));
+}
+
+TEST_F(SmallRun, TimesEveryLaunch) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  executor_->SetTiming(true);
+  ASSERT_TRUE(Step(kAllPhases).ok());
+  std::map<std::string, int64_t> launches;
+  for (const OpTime& time : executor_->OpTimes(kTrain)) launches[time.op] = time.launches;
+  EXPECT_EQ(launches,
+            (std::map<std::string, int64_t>{
+                {"Add", 1}, {"HalfSumSquares", 1}, {"Mul", 2}, {"SgdUpdate", 1}, {"Sub", 1}}));
+}
+
+}  // namespace
+}  // namespace wsi

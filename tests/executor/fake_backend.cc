@@ -1,0 +1,213 @@
+#include "tests/executor/fake_backend.h"
+
+#include <array>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace wsi {
+namespace {
+
+template <typename T>
+void Compute(std::string_view op, size_t count, const LaunchArguments& a) {
+  const T* x = a.input<T>(0);
+  const T* y = a.input<T>(1);
+  T* out = a.output<T>(0);
+  if (op == "HalfSumSquares") {
+    T* scratch = reinterpret_cast<T*>(a.workspace);  // Uses its workspace.
+    scratch[0] = 0;
+    for (size_t i = 0; i < count; ++i) scratch[0] += x[i] * x[i] / 2;
+    out[0] = scratch[0];
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (op == "Mul") out[i] = x[i] * y[i];
+    if (op == "Sub") out[i] = x[i] - y[i];
+    if (op == "Add") out[i] = x[i] + y[i];
+    if (op == "Reshape") out[i] = x[i];
+    if (op == "SgdUpdate") out[i] = x[i] - a.input<T>(2)[0] * y[i];
+  }
+}
+
+class FakeKernel : public Kernel {
+ public:
+  FakeKernel(std::string op, DType dtype, size_t count, bool fails)
+      : op_(std::move(op)), dtype_(dtype), count_(count), fails_(fails) {}
+  Status Run(const LaunchArguments& arguments) override {
+    if (fails_) return NumericError("made to fail");
+    if (dtype_ == DType::kF64) {
+      Compute<double>(op_, count_, arguments);
+    } else {
+      Compute<float>(op_, count_, arguments);
+    }
+    return {};
+  }
+
+ private:
+  std::string op_;
+  DType dtype_;
+  size_t count_;
+  bool fails_;
+};
+
+class FakeArena : public Arena {
+ public:
+  explicit FakeArena(Bytes size) : bytes_(static_cast<size_t>(size)) {}
+  std::byte* data() override { return bytes_.data(); }
+  Bytes size() const override { return static_cast<Bytes>(bytes_.size()); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+// A thread that works off a ring of fixed size, so that enqueuing allocates nothing.
+class FakeLane : public Lane {
+ public:
+  FakeLane(FakeEvents* events, int lag_ms)
+      : events_(events), lag_ms_(lag_ms), thread_([this] { Work(); }) {}
+  ~FakeLane() override {
+    Put({.kind = Kind::kStop}).ok();
+    thread_.join();
+  }
+  Status Launch(Kernel& kernel, const LaunchArguments& arguments) override {
+    return Put({.kind = Kind::kLaunch, .kernel = &kernel, .arguments = arguments});
+  }
+  Status Copy(std::byte* to, const std::byte* from, Bytes bytes) override {
+    return Put({.kind = Kind::kCopy, .to = to, .from = from, .bytes = bytes});
+  }
+  Status Record(int event) override { return Put({.kind = Kind::kRecord, .event = event}); }
+  Status Wait(int event) override { return Put({.kind = Kind::kWait, .event = event}); }
+  Status Synchronize() override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return done_ == put_; });
+    return std::exchange(error_, Status());
+  }
+
+ private:
+  enum class Kind { kLaunch, kCopy, kRecord, kWait, kStop };
+  struct Task {
+    Kind kind = Kind::kStop;
+    Kernel* kernel = nullptr;
+    LaunchArguments arguments = {};
+    std::byte* to = nullptr;
+    const std::byte* from = nullptr;
+    Bytes bytes = 0;
+    int event = -1;
+  };
+
+  Status Put(const Task& task) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return put_ - done_ < ring_.size(); });
+    ring_[put_++ % ring_.size()] = task;
+    changed_.notify_all();
+    return {};
+  }
+
+  void Work() {
+    for (;;) {
+      Task task;
+      {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return done_ < put_; });
+        task = ring_[done_ % ring_.size()];
+      }
+      Status status = Do(task);
+      const std::lock_guard lock(mutex_);
+      if (error_.ok()) error_ = std::move(status);
+      ++done_;
+      changed_.notify_all();
+      if (task.kind == Kind::kStop) return;
+    }
+  }
+
+  Status Do(const Task& task) {
+    switch (task.kind) {
+      case Kind::kLaunch: return task.kernel->Run(task.arguments);
+      case Kind::kCopy:
+        std::this_thread::sleep_for(std::chrono::milliseconds(lag_ms_));
+        std::memcpy(task.to, task.from, static_cast<size_t>(task.bytes));
+        return {};
+      case Kind::kRecord: events_->Record(task.event); return {};
+      case Kind::kWait: events_->Wait(task.event); return {};
+      case Kind::kStop: return {};
+    }
+    return {};
+  }
+
+  FakeEvents* events_;
+  int lag_ms_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::array<Task, 64> ring_;
+  size_t put_ = 0;
+  size_t done_ = 0;
+  Status error_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+void FakeEvents::Reset(size_t count) {
+  const std::lock_guard lock(mutex_);
+  recorded_.assign(count, false);
+}
+
+void FakeEvents::Record(int event) {
+  const std::lock_guard lock(mutex_);
+  WSI_CHECK(!recorded_.at(static_cast<size_t>(event)));  // Once between resets.
+  recorded_[static_cast<size_t>(event)] = true;
+  changed_.notify_all();
+}
+
+void FakeEvents::Wait(int event) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return recorded_.at(static_cast<size_t>(event)); });
+}
+
+Result<std::unique_ptr<Kernel>> FakeBackend::Compile(const LaunchSpec& launch) {
+  if (launch.op == refused_op) return InvalidInput("no kernel for " + std::string(launch.op));
+  if (launch.op == "HalfSumSquares") WSI_CHECK(launch.workspace_bytes == 64);
+  ++compiled;
+  const OperandSpec& first = launch.inputs[0];
+  return std::unique_ptr<Kernel>(new FakeKernel(std::string(launch.op), first.dtype,
+                                                static_cast<size_t>(first.shape.ElementCount()),
+                                                launch.op == failing_op));
+}
+
+Result<std::unique_ptr<Arena>> FakeBackend::AllocateDevice(Bytes bytes) {
+  if (bytes > device_limit) return ResourceError("device memory");
+  device_bytes += bytes;
+  return std::unique_ptr<Arena>(new FakeArena(bytes));
+}
+
+Result<std::unique_ptr<Arena>> FakeBackend::AllocateHost(Bytes bytes) {
+  host_bytes += bytes;
+  return std::unique_ptr<Arena>(new FakeArena(bytes));
+}
+
+Status FakeBackend::SetEventCount(int events) {
+  event_count_ = static_cast<size_t>(events);
+  return ResetEvents();
+}
+
+Status FakeBackend::ResetEvents() {
+  events_.Reset(event_count_);
+  return {};
+}
+
+Result<std::unique_ptr<Lane>> FakeBackend::MakeLane(std::string_view lane_name) {
+  lanes.emplace_back(lane_name);
+  return std::unique_ptr<Lane>(new FakeLane(&events_, lag_ms));
+}
+
+Status FakeBackend::Write(std::byte* device, std::span<const std::byte> host) {
+  if (!host.empty()) std::memcpy(device, host.data(), host.size());
+  return {};
+}
+
+Status FakeBackend::Read(std::span<std::byte> host, const std::byte* device) {
+  if (!host.empty()) std::memcpy(host.data(), device, host.size());
+  return {};
+}
+
+}  // namespace wsi

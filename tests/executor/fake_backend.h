@@ -1,0 +1,60 @@
+// A backend of a handful of operators in plain loops whose lanes are real threads, so
+// that the executor's waits are what keeps the results right.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/backends/backend.h"
+
+namespace wsi {
+
+// Events as the lanes share them.
+class FakeEvents {
+ public:
+  void Reset(size_t count);
+  void Record(int event);
+  void Wait(int event);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<bool> recorded_;
+};
+
+struct FakeBackend : public Backend {
+  // Set by a test before the executor is made.
+  int lag_ms = 0;          // Every copy starts this late.
+  std::string refused_op;  // Compile fails for it.
+  std::string failing_op;  // Run fails for it.
+  Bytes device_limit = 1 << 20;
+
+  // What the executor did.
+  std::vector<std::string> lanes;
+  Bytes device_bytes = 0;
+  Bytes host_bytes = 0;
+  int compiled = 0;
+
+  std::string_view name() const override { return "fake"; }
+  Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) override;
+  Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override;
+  Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override;
+  Status SetEventCount(int events) override;
+  Status ResetEvents() override;
+  Result<std::unique_ptr<Lane>> MakeLane(std::string_view lane_name) override;
+  Status Write(std::byte* device, std::span<const std::byte> host) override;
+  Status Read(std::span<std::byte> host, const std::byte* device) override;
+  Bytes private_bytes() const override { return 0; }
+  std::vector<std::string_view> SupportedOps() const override { return {}; }
+
+ private:
+  FakeEvents events_;
+  size_t event_count_ = 0;
+};
+
+}  // namespace wsi
