@@ -1,5 +1,6 @@
 #include "models/random.h"
 
+#include <array>
 #include <cmath>
 
 #include "runtime/base/philox.h"
@@ -17,6 +18,35 @@ uint64_t HashName(std::string_view name) {
   return hash;
 }
 
+// 1, 1/3, 1/5, ... up to 1/23.
+constexpr auto kOddReciprocals = [] {
+  std::array<double, 12> table = {};
+  for (size_t i = 0; i < table.size(); ++i) table[i] = 1.0 / static_cast<double>(2 * i + 1);
+  return table;
+}();
+
+// (-1)^i / (2i + first)!: the Taylor series of cosine (first = 0) and sine (first = 1).
+constexpr auto TaylorSeries(int first) {
+  std::array<double, 10> table = {};
+  double term = 1;
+  for (size_t i = 0; i < table.size(); ++i) {
+    table[i] = term;
+    const double n = 2 * static_cast<double>(i) + first;
+    term /= -(n + 1) * (n + 2);
+  }
+  return table;
+}
+constexpr auto kCosine = TaylorSeries(0);
+constexpr auto kSine = TaylorSeries(1);
+
+// The polynomial with these coefficients, lowest first.
+template <size_t N>
+double Evaluate(const std::array<double, N>& coefficients, double x) {
+  double sum = 0;
+  for (size_t i = N; i-- > 0;) sum = sum * x + coefficients[i];
+  return sum;
+}
+
 // ln x = e ln 2 + 2 artanh((m - 1) / (m + 1)) for x = m 2^e with m in [sqrt 1/2, sqrt 2);
 // the series ends below the last bit. REQUIRES: x > 0.
 double Log(double x) {
@@ -27,10 +57,7 @@ double Log(double x) {
     --exponent;
   }
   const double s = (m - 1) / (m + 1);
-  const double square = s * s;
-  double sum = 0;
-  for (int n = 23; n >= 1; n -= 2) sum = sum * square + 1.0 / n;
-  return exponent * kLn2 + 2 * s * sum;
+  return exponent * kLn2 + 2 * s * Evaluate(kOddReciprocals, s * s);
 }
 
 struct Direction {
@@ -44,13 +71,8 @@ Direction Turn(double v) {
   const double quarters = std::floor(v * 4 + 0.5);
   const double angle = (v * 4 - quarters) * (kPi / 2);
   const double square = angle * angle;
-  double cosine = 1;
-  double sine = 1;
-  for (int n = 18; n >= 2; n -= 2) {
-    cosine = 1 - cosine * square / (n * (n - 1));
-    sine = 1 - sine * square / (n * (n + 1));
-  }
-  sine *= angle;
+  const double cosine = Evaluate(kCosine, square);
+  const double sine = Evaluate(kSine, square) * angle;
   switch (static_cast<int>(quarters) % 4) {
     case 0: return {cosine, sine};
     case 1: return {-sine, cosine};

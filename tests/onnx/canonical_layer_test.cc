@@ -1,0 +1,155 @@
+// Convolution, pooling, normalization and dropout in the forms of each opset.
+#include <gtest/gtest.h>
+
+#include "tests/onnx/test_model.h"
+
+namespace wsi {
+namespace {
+
+TestModel Conv(std::initializer_list<onnx::AttributeProto> attributes) {
+  TestModel model(13);
+  model.Input("x", {1, 4, 9, 9}).Output("y").Initializer(Zeros({8, 4, 3, 3}, "w"));
+  model.Node("Conv", {"x", "w"}, {"y"}, attributes);
+  return model;
+}
+
+TEST(CanonicalLayer, ConvDefaultsAreExplicit) {
+  EXPECT_EQ(ImportNodes(Conv({})),
+            "%y : f32[1,8,7,7] = Conv(%x, %w) {dilations=[1, 1], group=1, kernel_shape=[3, 3], "
+            "pads=[0, 0, 0, 0], strides=[1, 1]}\n");
+}
+
+TEST(CanonicalLayer, AutoPadResolvesToPads) {
+  EXPECT_EQ(ImportNodes(
+                Conv({A("auto_pad", "SAME_UPPER"), A("strides", {2, 3}), A("dilations", {1, 2})})),
+            "%y : f32[1,8,5,3] = Conv(%x, %w) {dilations=[1, 2], group=1, kernel_shape=[3, 3], "
+            "pads=[1, 1, 1, 1], strides=[2, 3]}\n");
+  TestModel even(13);
+  even.Input("x", {1, 1, 5, 5}).Output("y");
+  even.Node("MaxPool", {"x"}, {"y"}, {A("kernel_shape", {2, 2}), A("auto_pad", "SAME_LOWER")});
+  EXPECT_EQ(ImportNodes(even),
+            "%y : f32[1,1,5,5] = MaxPool(%x) {ceil_mode=0, dilations=[1, 1], kernel_shape=[2, 2], "
+            "pads=[1, 1, 0, 0], strides=[1, 1]}\n");
+}
+
+TEST(CanonicalLayer, HostileConvolutions) {
+  const std::string error = "error: 1 problem: Conv 'y': ";
+  EXPECT_EQ(ImportNodes(Conv({A("strides", {0, 1})})),
+            error + "strides has a 0; allowed are 1 to 2147483647");
+  EXPECT_EQ(ImportNodes(Conv({A("dilations", {int64_t{1} << 31, 1})})),
+            error + "dilations has a 2147483648; allowed are 1 to 2147483647");
+  EXPECT_EQ(ImportNodes(Conv({A("kernel_shape", {5, 5})})),
+            error + "kernel_shape differs from the weight's [8,4,3,3]");
+  EXPECT_EQ(ImportNodes(Conv({A("pads", {1})})), error + "pads has 1 entries, 4 are needed");
+  EXPECT_EQ(ImportNodes(Conv({A("auto_pad", "OTHER")})),
+            error + "auto_pad is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER");
+  for (const int64_t group : {0, 3, -1}) {
+    EXPECT_TRUE(ImportNodes(Conv({A("group", group)})).starts_with(error)) << group;
+  }
+  EXPECT_TRUE(ImportNodes(Conv({A("dilations", {9, 9})})).starts_with(error));
+}
+
+TEST(CanonicalLayer, PoolingAttributesAreExplicit) {
+  TestModel model(19);
+  model.Input("x", {1, 2, 6, 6}).Output("y");
+  model.Node("AveragePool", {"x"}, {"y"}, {A("kernel_shape", {2, 2}), A("strides", {2, 2})});
+  EXPECT_EQ(ImportNodes(model),
+            "%y : f32[1,2,3,3] = AveragePool(%x) {ceil_mode=0, count_include_pad=0, dilations=[1, "
+            "1], kernel_shape=[2, 2], pads=[0, 0, 0, 0], strides=[2, 2]}\n");
+}
+
+TEST(CanonicalLayer, MaxPoolIndicesAreRefusedOnlyWhereRead) {
+  TestModel model(12);
+  model.Input("x", {1, 2, 6, 6}).Output("y");
+  model.Node("MaxPool", {"x"}, {"y", "index"}, {A("kernel_shape", {2, 2})});
+  EXPECT_TRUE(ImportNodes(model).starts_with("%y : f32[1,2,5,5] = MaxPool(%x)"));
+  model.Output("index");
+  EXPECT_EQ(ImportNodes(model),
+            "error: 1 problem: MaxPool 'y': its second output, Indices, is not supported");
+}
+
+TestModel BatchNorm(int64_t opset, std::initializer_list<std::string> outputs,
+                    std::initializer_list<onnx::AttributeProto> attributes = {}) {
+  TestModel model(opset);
+  model.Input("x", {1, 2, 3, 3}).Output("y");
+  for (const char* name : {"scale", "bias", "mean", "var"}) model.Initializer(Zeros({2}, name));
+  model.Node("BatchNormalization", {"x", "scale", "bias", "mean", "var"}, outputs, attributes);
+  return model;
+}
+
+const std::string kBatchNorm =
+    "%y : f32[1,2,3,3] = BatchNormalization(%x, %scale, %bias, %mean, %var) "
+    "{epsilon=9.999999747378752e-06, momentum=0.8999999761581421, training_mode=";
+
+TEST(CanonicalLayer, BatchNormalizationOfEachOpset) {
+  EXPECT_EQ(ImportNodes(BatchNorm(7, {"y"}, {A("spatial", 1)})), kBatchNorm + "0}\n");
+  EXPECT_EQ(ImportNodes(BatchNorm(9, {"y"})), kBatchNorm + "0}\n");
+  EXPECT_EQ(ImportNodes(BatchNorm(9, {"y", "m", "v", "sm", "sv"})), kBatchNorm + "1}\n");
+  EXPECT_EQ(ImportNodes(BatchNorm(14, {"y"})), kBatchNorm + "0}\n");
+  EXPECT_EQ(ImportNodes(BatchNorm(15, {"y", "m", "v"}, {A("training_mode", 1)})),
+            kBatchNorm + "1}\n");
+  EXPECT_EQ(ImportNodes(BatchNorm(7, {"y"}, {A("spatial", 0)})),
+            "error: 1 problem: BatchNormalization 'y': spatial=0 (statistics per position) is not "
+            "supported");
+  EXPECT_EQ(ImportNodes(BatchNorm(9, {"y", "m", "v", "sm", "sv"}).Output("sm")),
+            "error: 1 problem: BatchNormalization 'y': its outputs saved_mean and saved_var are "
+            "not supported");
+}
+
+TEST(CanonicalLayer, RunningStatisticsThatAreReadComeAlong) {
+  EXPECT_EQ(ImportNodes(BatchNorm(15, {"y", "m", "v"}, {A("training_mode", 1)}).Output("v")),
+            "%y : f32[1,2,3,3], _, %v : f32[2] = BatchNormalization(%x, %scale, %bias, %mean, "
+            "%var) {epsilon=9.999999747378752e-06, momentum=0.8999999761581421, "
+            "training_mode=1}\n");
+}
+
+TEST(CanonicalLayer, GroupNormalizationBeforeOpset21HasScalesPerGroup) {
+  TestModel model(18);
+  model.Input("x", {1, 4, 3, 3}).Output("y");
+  model.Initializer(Zeros({2}, "s")).Initializer(Zeros({2}, "b"));
+  model.Node("GroupNormalization", {"x", "s", "b"}, {"y"}, {A("num_groups", 2)});
+  EXPECT_EQ(ImportNodes(model),
+            "%y/Reshape : f32[2,1] = Reshape(%s) {shape=[2, 1]}\n"
+            "%y/Expand : f32[2,2] = Expand(%y/Reshape) {shape=[2, 2]}\n"
+            "%y/Reshape.1 : f32[4] = Reshape(%y/Expand) {shape=[4]}\n"
+            "%y/Reshape.2 : f32[2,1] = Reshape(%b) {shape=[2, 1]}\n"
+            "%y/Expand.1 : f32[2,2] = Expand(%y/Reshape.2) {shape=[2, 2]}\n"
+            "%y/Reshape.3 : f32[4] = Reshape(%y/Expand.1) {shape=[4]}\n"
+            "%y : f32[1,4,3,3] = GroupNormalization(%x, %y/Reshape.1, %y/Reshape.3) "
+            "{epsilon=9.999999747378752e-06, num_groups=2}\n");
+}
+
+TEST(CanonicalLayer, InstanceNormalizationHasAGroupPerChannel) {
+  TestModel model(17);
+  model.Input("x", {1, 4, 3, 3}).Output("y");
+  model.Initializer(Zeros({4}, "s")).Initializer(Zeros({4}, "b"));
+  model.Node("InstanceNormalization", {"x", "s", "b"}, {"y"});
+  EXPECT_EQ(ImportNodes(model),
+            "%y : f32[1,4,3,3] = GroupNormalization(%x, %s, %b) {epsilon=9.999999747378752e-06, "
+            "num_groups=4}\n");
+}
+
+TEST(CanonicalLayer, DropoutStaysOnlyWhereItDrops) {
+  const auto with = [](int64_t opset, float ratio, int training) {
+    TestModel model(opset);
+    model.Input("x", {4}).Output("y");
+    model.Constant("r", Floats({}, {ratio}));
+    onnx::TensorProto flag = Ints({}, {});
+    flag.set_data_type(onnx::TensorProto::BOOL);
+    flag.add_int32_data(training);
+    model.Constant("t", flag);
+    model.Node("Dropout", {"x", "r", "t"}, {"d"}).Node("Relu", {"d"}, {"y"});
+    return ImportNodes(model);
+  };
+  EXPECT_EQ(with(13, 0.25F, 1),
+            "%d : f32[4] = Dropout(%x) {ratio=0.25, seed_id=2}\n"
+            "%y : f32[4] = Relu(%d)\n");
+  EXPECT_EQ(with(13, 0.25F, 0), "%y : f32[4] = Relu(%x)\n");
+  EXPECT_EQ(with(12, 0.0F, 1), "%y : f32[4] = Relu(%x)\n");
+  TestModel old(10);
+  old.Input("x", {4}).Output("y").Node("Dropout", {"x"}, {"y"}, {A("ratio", 0.5F)});
+  EXPECT_EQ(ImportNodes(old), "%y : f32[4] = Dropout(%x) {ratio=0.5, seed_id=0}\n");
+}
+
+}  // namespace
+}  // namespace wsi
