@@ -118,7 +118,7 @@ TEST(ParserError, HostileSizesStayCheap) {
   EXPECT_THAT(ErrorOf(attributes), testing::HasSubstr("at most 256 attributes"));
   EXPECT_THAT(ErrorOf("wsir 1\n%x : f32[1000000000000] constant tensor \"k\" = [1.0]"),
               testing::HasSubstr("expected 1000000000000 elements"));
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
 }
 
 }  // namespace

@@ -118,7 +118,7 @@ TEST(PlaceBuffers, ThreeThousandBuffersTakeFarLessThanSeconds) {
   const Placement placement = PlaceBuffers(items);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   RecordProperty("seconds", std::to_string(seconds.count()));
-  EXPECT_LT(seconds.count(), 3.0);  // Some 0.2 s; room for a loaded machine and sanitizers.
+  EXPECT_LT(seconds.count(), 5.0);  // Some 0.2 s; room for a loaded machine and sanitizers.
   CheckPlacement(items, placement);
 }
 
