@@ -1,6 +1,7 @@
 #include "runtime/slides/loader.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,6 +19,10 @@ constexpr int64_t kMaxCapacity = int64_t{1} << 16;
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+Bytes PhysicalBytes() {
+  return static_cast<Bytes>(sysconf(_SC_PHYS_PAGES)) * static_cast<Bytes>(sysconf(_SC_PAGE_SIZE));
 }
 
 Status CheckLoaderOptions(const LoaderOptions& options) {
@@ -53,16 +58,19 @@ Result<std::unique_ptr<SlideLoader>> SlideLoader::Make(const Manifest& manifest,
   }
   WSI_ASSIGN_OR_RETURN(const Bytes sample_bytes, ViewBytes(options.view));
   WSI_ASSIGN_OR_RETURN(const Bytes ring_bytes, CheckedMul(sample_bytes, options.capacity));
-  std::unique_ptr<SlideLoader> loader(new SlideLoader(manifest, std::move(options), sample_bytes));
+  const auto no_memory = [&] {
+    return ResourceError(
+        fmt::format("no memory for {} decoded samples of {} ({} in all); ask for "
+                    "fewer ahead",
+                    options.capacity, FormatBytes(sample_bytes), FormatBytes(ring_bytes)));
+  };
+  // A system that overcommits would grant it now and end the process later.
+  if (ring_bytes > PhysicalBytes()) return no_memory();
+  std::unique_ptr<SlideLoader> loader(new SlideLoader(manifest, options, sample_bytes));
   loader->slots_.resize(static_cast<size_t>(loader->options_.capacity));
   for (Slot& slot : loader->slots_) {
     slot.pixels.reset(new (std::nothrow) uint8_t[static_cast<size_t>(sample_bytes)]);
-    if (slot.pixels == nullptr) {
-      return ResourceError(fmt::format(
-          "no memory for {} decoded samples of {} ({} in all); ask "
-          "for fewer ahead",
-          loader->options_.capacity, FormatBytes(sample_bytes), FormatBytes(ring_bytes)));
-    }
+    if (slot.pixels == nullptr) return no_memory();
   }
   for (int i = 0; i < loader->options_.threads; ++i) {
     loader->threads_.emplace_back([raw = loader.get()] { raw->Work(); });
