@@ -136,6 +136,8 @@ Result<std::unique_ptr<Executor>> Executor::Make(const PlanFile* file, Backend* 
   return std::unique_ptr<Executor>(new Executor(std::move(state)));
 }
 
+Bytes Executor::device_arena_bytes() const { return state_->memory.device_arena_bytes(); }
+
 const plan::Plan& Executor::plan() const { return state_->plan(); }
 
 Result<int> Executor::FindProgram(std::string_view name) const {

@@ -77,6 +77,8 @@ class Executor {
   Executor& operator=(const Executor&) = delete;
 
   const plan::Plan& plan() const;
+  // The size of the device arena as allocated.
+  Bytes device_arena_bytes() const;
   // The program's number, or kInvalidInput.
   Result<int> FindProgram(std::string_view name) const;
 

@@ -20,6 +20,7 @@ class PlanMemory {
   static Result<PlanMemory> Make(const PlanFile* file, Backend* backend);
 
   const plan::Plan& plan() const { return file_->plan(); }
+  Bytes device_arena_bytes() const { return arenas_.device_bytes(); }
   std::byte* BufferAddress(int32_t buffer) const;
   std::byte* ValueAddress(int32_t value) const;
   Status PoisonBuffer(int32_t buffer);

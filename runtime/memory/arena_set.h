@@ -20,6 +20,9 @@ class ArenaSet {
   std::byte* Device(Bytes offset) const;
   std::byte* Host(Bytes offset) const;
 
+  // What was allocated for the device tier.
+  Bytes device_bytes() const { return device_ ? device_->size() : 0; }
+
   // Fills memory with 0xFF, a NaN in every float type, so that a test sees whoever
   // reads what nobody wrote. REQUIRES: the range lies in the arena.
   Status PoisonDevice(Bytes offset, Bytes bytes);

@@ -1,0 +1,306 @@
+#include "runtime/train/checkpoint.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "runtime/base/hash.h"
+#include "runtime/plan/plan.pb.h"
+#include "runtime/plan/plan_types.h"
+#include "runtime/plan/safetensors.h"
+
+namespace wsi {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr Bytes kMaxJsonBytes = Bytes{1} << 20;
+constexpr const char* kAside = ".old";
+constexpr std::array<const char*, 3> kFiles = {"weights.safetensors", "optimizer.safetensors",
+                                               "trainer.json"};
+
+Status SystemError(const std::string& path) {
+  const std::string message = fmt::format("{}: {}", path, std::strerror(errno));
+  return errno == ENOSPC || errno == EDQUOT ? ResourceError(message) : IoError(message);
+}
+
+Result<std::pair<Bytes, std::string>> SizeAndHash(const std::string& path) {
+  WSI_ASSIGN_OR_RETURN(const InputFile file, InputFile::Open(path));
+  std::vector<std::byte> chunk(size_t{1} << 20);
+  Hasher hasher;
+  for (Bytes offset = 0; offset < file.size();) {
+    const auto bytes = std::min<Bytes>(file.size() - offset, static_cast<Bytes>(chunk.size()));
+    const std::span<std::byte> part(chunk.data(), static_cast<size_t>(bytes));
+    WSI_RETURN_IF_ERROR(file.ReadAt(offset, part));
+    hasher.Add(part);
+    offset += bytes;
+  }
+  return std::pair(file.size(), hasher.Finish().ToHex());
+}
+
+std::string StateToJson(const TrainerState& s) {
+  return Json{{"seed", s.seed},
+              {"step", s.step},
+              {"epoch", s.epoch},
+              {"position", s.position},
+              {"loss_sum", s.loss_sum},
+              {"loss_count", s.loss_count},
+              {"best_metric", s.best_metric},
+              {"best_step", s.best_step},
+              {"rate_scale", s.learning_rate.scale},
+              {"rate_best_metric", s.learning_rate.best_metric},
+              {"rate_epochs_since_best", s.learning_rate.epochs_since_best}}
+             .dump(2) +
+         "\n";
+}
+
+Result<TrainerState> StateFromJson(const std::string& path) {
+  WSI_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxJsonBytes));
+  TrainerState s;
+  try {
+    const Json json = Json::parse(text);
+    json.at("seed").get_to(s.seed);
+    json.at("step").get_to(s.step);
+    json.at("epoch").get_to(s.epoch);
+    json.at("position").get_to(s.position);
+    json.at("loss_sum").get_to(s.loss_sum);
+    json.at("loss_count").get_to(s.loss_count);
+    json.at("best_metric").get_to(s.best_metric);
+    json.at("best_step").get_to(s.best_step);
+    json.at("rate_scale").get_to(s.learning_rate.scale);
+    json.at("rate_best_metric").get_to(s.learning_rate.best_metric);
+    json.at("rate_epochs_since_best").get_to(s.learning_rate.epochs_since_best);
+  } catch (const nlohmann::json::exception& error) {
+    return InvalidInput(fmt::format("{}: {}", path, error.what()));
+  }
+  if (s.step < 0 || s.epoch < 0 || s.position < 0 || s.loss_count < 0) {
+    return InvalidInput(fmt::format("{}: a negative count", path));
+  }
+  return s;
+}
+
+// N of "step-N"; -1 for any other name.
+int64_t StepOf(const std::string& name) {
+  constexpr std::string_view kPrefix = "step-";
+  if (!name.starts_with(kPrefix)) return -1;
+  int64_t step = -1;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
+  return error == std::errc() && rest == end ? step : -1;
+}
+
+bool IsOfKind(const plan::Plan& plan, const plan::Persistent& persistent, PersistentKind kind) {
+  const plan::Role role = plan.values(persistent.value()).role();
+  if (role != plan::ROLE_PARAMETER && role != plan::ROLE_STATE) return false;
+  return persistent.optimizer_state() == (kind == PersistentKind::kOptimizer);
+}
+
+std::vector<int> IndicesOfKind(const plan::Plan& plan, PersistentKind kind) {
+  std::vector<int> indices;
+  for (int i = 0; i < plan.persistents_size(); ++i) {
+    if (IsOfKind(plan, plan.persistents(i), kind)) indices.push_back(i);
+  }
+  return indices;
+}
+
+// What LoadWeights finds different about one value; empty if nothing.
+std::string Difference(const SafetensorsFile& file, const plan::Persistent& persistent) {
+  const SafetensorsEntry* entry = file.Find(persistent.onnx_name());
+  if (entry == nullptr) return fmt::format("{} is missing", persistent.onnx_name());
+  const auto& dims = persistent.onnx_dims();
+  if (!std::equal(dims.begin(), dims.end(), entry->shape.begin(), entry->shape.end())) {
+    return fmt::format("{} has shape {}, the plan wants [{}]", entry->name, entry->shape.ToString(),
+                       fmt::join(dims, ","));
+  }
+  if (!IsFloat(entry->dtype)) return fmt::format("{} is {}", entry->name, DTypeName(entry->dtype));
+  return {};
+}
+
+}  // namespace
+
+Status SaveWeights(const std::string& path, Executor& executor, PersistentKind kind,
+                   OutputOptions options) {
+  const plan::Plan& plan = executor.plan();
+  const std::vector<int> indices = IndicesOfKind(plan, kind);
+  std::vector<SafetensorsEntry> entries;
+  for (const int i : indices) {
+    const plan::Persistent& persistent = plan.persistents(i);
+    const DType dtype = ValueDType(plan.values(persistent.value()));
+    WSI_ASSIGN_OR_RETURN(Shape shape,
+                         Shape::Make({persistent.onnx_dims().data(),
+                                      static_cast<size_t>(persistent.onnx_dims_size())}));
+    entries.push_back({persistent.onnx_name(), dtype, std::move(shape), 0});
+  }
+  WSI_ASSIGN_OR_RETURN(
+      SafetensorsWriter writer,
+      SafetensorsWriter::Create(path, std::move(entries),
+                                {{"format", "pt"}, {"written_by", "wsirun"}}, options));
+  for (const int i : indices) {
+    WSI_ASSIGN_OR_RETURN(const Tensor tensor, executor.ReadPersistent(i));
+    WSI_RETURN_IF_ERROR(writer.Append(tensor));
+  }
+  return writer.Commit();
+}
+
+Status LoadWeights(const std::string& path, Executor& executor, PersistentKind kind) {
+  WSI_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::Open(path));
+  const plan::Plan& plan = executor.plan();
+  const std::vector<int> indices = IndicesOfKind(plan, kind);
+  std::vector<std::string> differences;
+  for (const int i : indices) {
+    std::string difference = Difference(file, plan.persistents(i));
+    if (!difference.empty()) differences.push_back(std::move(difference));
+  }
+  if (file.entries().size() > indices.size() && differences.empty()) {
+    differences.push_back(fmt::format("it holds {} tensors, the plan wants {}",
+                                      file.entries().size(), indices.size()));
+  }
+  if (!differences.empty()) {
+    constexpr size_t kShown = 5;
+    const size_t more = differences.size() > kShown ? differences.size() - kShown : 0;
+    differences.resize(std::min(differences.size(), kShown));
+    return InvalidInput(fmt::format("{}: not this plan's weights: {}{}", path,
+                                    fmt::join(differences, "; "),
+                                    more > 0 ? fmt::format("; and {} more", more) : ""));
+  }
+  for (const int i : indices) {
+    WSI_ASSIGN_OR_RETURN(const Tensor tensor, file.Read(plan.persistents(i).onnx_name()));
+    WSI_RETURN_IF_ERROR(executor.WritePersistent(i, tensor).WithContext(path));
+  }
+  return {};
+}
+
+CheckpointStore::CheckpointStore(std::string run_dir, FileOps* ops)
+    : run_dir_(std::move(run_dir)),
+      folder_(run_dir_ + "/checkpoints"),
+      ops_(ops != nullptr ? ops : &FileOps::System()) {}
+
+Status CheckpointStore::WriteFiles(const std::string& folder, Executor& executor,
+                                   const TrainerState& state) {
+  const OutputOptions options{.force = true, .ops = ops_};
+  WSI_RETURN_IF_ERROR(
+      SaveWeights(folder + "/" + kFiles[0], executor, PersistentKind::kModel, options));
+  WSI_RETURN_IF_ERROR(
+      SaveWeights(folder + "/" + kFiles[1], executor, PersistentKind::kOptimizer, options));
+  WSI_RETURN_IF_ERROR(WriteFile(folder + "/" + kFiles[2], StateToJson(state), options));
+  Json files = Json::array();
+  for (const char* name : kFiles) {
+    WSI_ASSIGN_OR_RETURN(const auto size_and_hash, SizeAndHash(folder + "/" + name));
+    files.push_back(
+        {{"name", name}, {"bytes", size_and_hash.first}, {"xxh3_128", size_and_hash.second}});
+  }
+  return WriteFile(folder + "/manifest.json",
+                   Json{{"step", state.step}, {"files", files}}.dump(2) + "\n", options);
+}
+
+Status CheckpointStore::Publish(const std::string& temporary, const std::string& name) {
+  const std::string target = folder_ + "/" + name;
+  // The same step may be saved twice, and LATEST may name it: the old one steps aside
+  // instead of vanishing, and Latest() knows where to.
+  const std::string aside = target + kAside;
+  std::error_code error;
+  const bool exists = fs::exists(target, error);
+  if (exists) {
+    fs::remove_all(aside, error);
+    if (ops_->Rename(target.c_str(), aside.c_str()) != 0) return SystemError(aside);
+  }
+  if (ops_->Rename(temporary.c_str(), target.c_str()) != 0) return SystemError(target);
+  WSI_RETURN_IF_ERROR(SyncFolder(folder_, ops_));
+  WSI_RETURN_IF_ERROR(WriteFile(folder_ + "/LATEST", name + "\n", {.force = true, .ops = ops_}));
+  if (exists) fs::remove_all(aside, error);
+  return error ? IoError(fmt::format("{}: {}", aside, error.message())) : Status();
+}
+
+Status CheckpointStore::Save(Executor& executor, const TrainerState& state, int keep) {
+  const std::string name = fmt::format("step-{}", state.step);
+  const std::string temporary = fmt::format("{}/{}.tmp", folder_, name);
+  std::error_code error;
+  fs::remove_all(temporary, error);
+  fs::create_directories(temporary, error);
+  if (error) {
+    const std::string message = fmt::format("{}: {}", temporary, error.message());
+    return error == std::errc::no_space_on_device ? ResourceError(message) : IoError(message);
+  }
+  const Status written = WriteFiles(temporary, executor, state);
+  if (!written.ok()) {
+    fs::remove_all(temporary, error);
+    return written.WithContext("checkpoint not saved");
+  }
+  WSI_RETURN_IF_ERROR(Publish(temporary, name).WithContext("checkpoint not saved"));
+  return Prune(keep);
+}
+
+Status CheckpointStore::Prune(int keep) const {
+  std::vector<int64_t> steps;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
+    const int64_t step = StepOf(entry.path().filename().string());
+    if (step >= 0) steps.push_back(step);
+  }
+  std::sort(steps.rbegin(), steps.rend());
+  for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < steps.size(); ++i) {
+    fs::remove_all(fmt::format("{}/step-{}", folder_, steps[i]), error);
+  }
+  return error ? IoError(fmt::format("{}: {}", folder_, error.message())) : Status();
+}
+
+Result<std::optional<std::string>> CheckpointStore::Latest() const {
+  const std::string latest = folder_ + "/LATEST";
+  std::error_code error;
+  if (!fs::exists(latest, error)) return std::optional<std::string>();
+  WSI_ASSIGN_OR_RETURN(std::string name, ReadFile(latest, kMaxJsonBytes));
+  while (!name.empty() && name.back() == '\n') name.pop_back();
+  if (StepOf(name) < 0) {
+    return InvalidInput(fmt::format("{}: '{}' names no checkpoint", latest, name));
+  }
+  const std::string folder = folder_ + "/" + name;
+  return std::optional<std::string>(fs::exists(folder, error) ? folder : folder + kAside);
+}
+
+Result<TrainerState> CheckpointStore::Load(const std::string& folder, Executor& executor) const {
+  const std::string manifest_path = folder + "/manifest.json";
+  WSI_ASSIGN_OR_RETURN(const std::string text, ReadFile(manifest_path, kMaxJsonBytes));
+  try {
+    for (const Json& file : Json::parse(text).at("files")) {
+      const auto name = file.at("name").get<std::string>();
+      if (std::find(kFiles.begin(), kFiles.end(), name) == kFiles.end()) {
+        return InvalidInput(fmt::format("{}: unknown file '{}'", manifest_path, name));
+      }
+      WSI_ASSIGN_OR_RETURN(const auto found, SizeAndHash(folder + "/" + name));
+      if (found.first != file.at("bytes").get<Bytes>() ||
+          found.second != file.at("xxh3_128").get<std::string>()) {
+        return InvalidInput(fmt::format(
+            "{}/{}: damaged: size or hash is not the manifest's; resume from an earlier checkpoint",
+            folder, name));
+      }
+    }
+  } catch (const nlohmann::json::exception& error) {
+    return InvalidInput(fmt::format("{}: {}", manifest_path, error.what()));
+  }
+  WSI_RETURN_IF_ERROR(LoadWeights(folder + "/" + kFiles[0], executor, PersistentKind::kModel));
+  WSI_RETURN_IF_ERROR(LoadWeights(folder + "/" + kFiles[1], executor, PersistentKind::kOptimizer));
+  return StateFromJson(folder + "/" + kFiles[2]);
+}
+
+Result<std::string> FindWeights(const std::string& path) {
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) return path;
+  for (const char* name : {"/best.safetensors", "/last.safetensors", "/weights.safetensors"}) {
+    if (fs::is_regular_file(path + name, error)) return path + name;
+  }
+  WSI_ASSIGN_OR_RETURN(const std::optional<std::string> latest, CheckpointStore(path).Latest());
+  if (latest.has_value()) return *latest + "/" + kFiles[0];
+  return InvalidInput(fmt::format(
+      "{}: no weights there; give a .safetensors file, a run folder or a checkpoint folder", path));
+}
+
+}  // namespace wsi

@@ -1,0 +1,248 @@
+#include "runtime/train/trainer.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "runtime/plan/plan.pb.h"
+
+namespace wsi {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+Trainer::Trainer(Executor* executor, const Manifest* manifest, std::vector<int64_t> train_rows,
+                 std::vector<int64_t> validation_rows, const TrainOptions& options, EventLog events)
+    : executor_(executor),
+      manifest_(manifest),
+      train_rows_(std::move(train_rows)),
+      validation_rows_(std::move(validation_rows)),
+      options_(options),
+      rate_(options.schedule),
+      checkpoints_(options.run_dir, options.file_ops),
+      events_(std::move(events)) {}
+
+Result<std::unique_ptr<Trainer>> Trainer::Make(Executor* executor, const Manifest* manifest,
+                                               std::vector<int64_t> train_rows,
+                                               std::vector<int64_t> validation_rows,
+                                               const TrainOptions& options) {
+  WSI_ASSIGN_OR_RETURN(const int program, executor->FindProgram("train"));
+  WSI_ASSIGN_OR_RETURN(const ImageInput input, FindImageInput(executor->plan(), program));
+  WSI_ASSIGN_OR_RETURN(EventLog events, EventLog::Open(options.run_dir));
+  std::unique_ptr<Trainer> trainer(new Trainer(executor, manifest, std::move(train_rows),
+                                               std::move(validation_rows), options,
+                                               std::move(events)));
+  trainer->program_ = program;
+  trainer->batch_ = input.batch;
+  trainer->accumulation_ = std::max(executor->plan().training().accumulation_steps(), 1);
+  if (trainer->StepsPerEpoch() < 1) {
+    return InvalidInput(fmt::format(
+        "{} training slides do not fill one step of batch {} x {} accumulated; compile with less",
+        trainer->train_rows_.size(), trainer->batch_, trainer->accumulation_));
+  }
+  LearningRateOptions& schedule = trainer->options_.schedule;
+  schedule.steps_per_epoch = trainer->StepsPerEpoch();
+  schedule.total_epochs = options.epochs;
+  WSI_RETURN_IF_ERROR(ValidateSchedule(schedule));
+  trainer->rate_ = LearningRate(schedule);
+  trainer->state_.seed = options.seed;
+  trainer->options_.loader.seed = options.seed;
+  return trainer;
+}
+
+// Slides beyond the last full step of an epoch wait for a later epoch's order.
+int64_t Trainer::StepsPerEpoch() const {
+  return static_cast<int64_t>(train_rows_.size()) / (batch_ * accumulation_);
+}
+
+std::vector<int64_t> Trainer::RowsOfEpoch(int64_t epoch, int64_t skip) const {
+  const std::vector<int64_t> order =
+      EpochOrder(static_cast<int64_t>(train_rows_.size()), state_.seed, epoch);
+  std::vector<int64_t> rows;
+  for (int64_t i = skip; i < StepsPerEpoch() * batch_ * accumulation_; ++i) {
+    rows.push_back(train_rows_[static_cast<size_t>(order[static_cast<size_t>(i)])]);
+  }
+  return rows;
+}
+
+Result<bool> Trainer::Resume() {
+  WSI_ASSIGN_OR_RETURN(const std::optional<std::string> folder, checkpoints_.Latest());
+  if (!folder.has_value()) return false;
+  WSI_ASSIGN_OR_RETURN(state_, checkpoints_.Load(*folder, *executor_));
+  if (state_.seed != options_.seed) {
+    return UsageError(fmt::format("{}: the run has seed {}, not {}; resume it with --seed {}",
+                                  *folder, state_.seed, options_.seed, state_.seed));
+  }
+  rate_.Restore(state_.learning_rate);
+  progress_.Print(
+      fmt::format("resuming from {} (epoch {}, step {})", *folder, state_.epoch + 1, state_.step));
+  return true;
+}
+
+Result<TrainSummary> Trainer::Run(const std::atomic<bool>& stop) {
+  const Clock::time_point start = Clock::now();
+  WSI_ASSIGN_OR_RETURN(feeder_, BatchFeeder::Make(executor_, program_, manifest_, options_.loader));
+  WSI_RETURN_IF_ERROR(feeder_->Enqueue(RowsOfEpoch(state_.epoch, state_.position), state_.epoch));
+  enqueued_epoch_ = state_.epoch;
+  consumed_before_ = -state_.position;
+  executor_->SetScalar("seed", state_.seed);
+  WSI_RETURN_IF_ERROR(events_.Write("start", {{"epoch", state_.epoch}, {"step", state_.step}}));
+  while (state_.epoch < options_.epochs && state_.step < options_.max_steps) {
+    WSI_RETURN_IF_ERROR(RunEpoch(stop));
+    if (state_.best_metric >= options_.until_auc) break;
+  }
+  progress_.Finish();
+  if (state_.position > 0) WSI_RETURN_IF_ERROR(SaveCheckpoint());  // max_steps, mid-epoch.
+  WSI_RETURN_IF_ERROR(WriteStatus("finished"));
+  summary_.state = state_;
+  summary_.loader = feeder_->stats();
+  summary_.seconds = SecondsSince(start);
+  WSI_RETURN_IF_ERROR(events_.Write(
+      "end", {{"step", state_.step}, {"loader_wait_seconds", summary_.loader.wait_seconds}}));
+  return summary_;
+}
+
+Status Trainer::RunEpoch(const std::atomic<bool>& stop) {
+  if (enqueued_epoch_ == state_.epoch && state_.epoch + 1 < options_.epochs) {
+    WSI_RETURN_IF_ERROR(feeder_->Enqueue(RowsOfEpoch(state_.epoch + 1, 0), state_.epoch + 1));
+    ++enqueued_epoch_;
+  }
+  while (state_.step < options_.max_steps) {
+    WSI_ASSIGN_OR_RETURN(const bool stepped, MicroStep());
+    if (!stepped) return EndEpoch();
+    if (micro_step_ != 0) continue;
+    if (stop.load()) {
+      WSI_RETURN_IF_ERROR(SaveCheckpoint());
+      WSI_RETURN_IF_ERROR(WriteStatus("preempted"));
+      return {ErrorCode::kPreempted,
+              fmt::format("stopped after step {}; go on with --resume auto", state_.step)};
+    }
+    if (options_.checkpoint_steps > 0 && state_.step % options_.checkpoint_steps == 0) {
+      WSI_RETURN_IF_ERROR(SaveCheckpoint());
+    }
+  }
+  return {};
+}
+
+Result<bool> Trainer::MicroStep() {
+  WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> rows, feeder_->Next(state_.epoch));
+  state_.position = feeder_->consumed() - consumed_before_;
+  if (static_cast<int64_t>(rows.size()) < batch_) return false;
+  WSI_RETURN_IF_ERROR(WriteLabels(*executor_, program_, *manifest_, rows));
+  const double rate = rate_.At(state_.step);
+  executor_->SetScalar("lr", rate);
+  executor_->SetScalar("step", state_.step + 1);
+  const bool is_last = micro_step_ + 1 == accumulation_;
+  WSI_ASSIGN_OR_RETURN(const double loss,
+                       executor_->Run(program_, is_last ? kAllPhases : kNoUpdate));
+  if (!std::isfinite(loss)) {
+    std::vector<std::string> slides;
+    for (const int64_t row : rows) {
+      slides.push_back(manifest_->rows[static_cast<size_t>(row)].slide_id);
+    }
+    return NumericError(
+        fmt::format("step {}: the loss is {} on slide {}; resume with a lower --learning-rate",
+                    state_.step + 1, loss, fmt::join(slides, ", ")));
+  }
+  state_.loss_sum += loss;
+  ++state_.loss_count;
+  micro_loss_ += loss;
+  micro_step_ = is_last ? 0 : micro_step_ + 1;
+  if (is_last) {
+    WSI_RETURN_IF_ERROR(EndStep(micro_loss_ / static_cast<double>(accumulation_), rate));
+  }
+  return true;
+}
+
+Status Trainer::EndStep(double step_loss, double rate) {
+  ++state_.step;
+  micro_loss_ = 0;
+  progress_.Update(
+      fmt::format("epoch {}/{}", state_.epoch + 1, options_.epochs), state_.position,
+      StepsPerEpoch() * batch_ * accumulation_,
+      fmt::format("loss {:.4f}", state_.loss_sum / static_cast<double>(state_.loss_count)));
+  return events_.Write("step", {{"epoch", state_.epoch},
+                                {"step", state_.step},
+                                {"loss", step_loss},
+                                {"learning_rate", rate}});
+}
+
+Status Trainer::EndEpoch() {
+  const double loss = state_.loss_count > 0
+                          ? state_.loss_sum / static_cast<double>(state_.loss_count)
+                          : std::numeric_limits<double>::quiet_NaN();
+  summary_.last_loss = loss;
+  double metric = -loss;
+  if (!validation_rows_.empty()) WSI_RETURN_IF_ERROR(Validate(&metric));
+  const EvaluationMetrics& v = summary_.validation;
+  WSI_RETURN_IF_ERROR(events_.Write("epoch", {{"epoch", state_.epoch},
+                                              {"step", state_.step},
+                                              {"train_loss", loss},
+                                              {"validation_accuracy", v.accuracy},
+                                              {"validation_auc", v.auc.value}}));
+  progress_.Print(validation_rows_.empty()
+                      ? fmt::format("epoch {}: loss {:.4f}", state_.epoch + 1, loss)
+                      : fmt::format("epoch {}: loss {:.4f}, validation accuracy {:.3f}, AUC {:.3f}",
+                                    state_.epoch + 1, loss, v.accuracy, v.auc.value));
+  if (metric > state_.best_metric) WSI_RETURN_IF_ERROR(SaveBest(metric));
+  WSI_RETURN_IF_ERROR(SaveWeights(options_.run_dir + "/last.safetensors", *executor_,
+                                  PersistentKind::kModel,
+                                  {.force = true, .ops = options_.file_ops}));
+  if (rate_.EndEpoch(metric)) {
+    progress_.Print("plateau: lower learning rate, back to the best weights");
+    WSI_RETURN_IF_ERROR(
+        LoadWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel));
+  }
+  state_.learning_rate = rate_.state();
+  consumed_before_ += state_.position;
+  state_.position = 0;
+  state_.loss_sum = 0;
+  state_.loss_count = 0;
+  ++state_.epoch;
+  // Amid an accumulated step (slides were skipped) the accumulators are not a checkpoint's.
+  return micro_step_ == 0 ? SaveCheckpoint() : Status();
+}
+
+Status Trainer::Validate(double* metric) {
+  WSI_ASSIGN_OR_RETURN(
+      const std::vector<SlidePrediction> predictions,
+      Predict(*executor_, *manifest_, validation_rows_, options_.loader, &progress_));
+  summary_.validation = Evaluate(*manifest_, predictions);
+  const double auc = summary_.validation.auc.value;
+  *metric = std::isnan(auc) ? summary_.validation.accuracy : auc;
+  return {};
+}
+
+Status Trainer::SaveBest(double metric) {
+  state_.best_metric = metric;
+  state_.best_step = state_.step;
+  return SaveWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel,
+                     {.force = true, .ops = options_.file_ops});
+}
+
+Status Trainer::SaveCheckpoint() {
+  state_.learning_rate = rate_.state();
+  WSI_RETURN_IF_ERROR(checkpoints_.Save(*executor_, state_, options_.keep_checkpoints));
+  return WriteStatus("training");
+}
+
+Status Trainer::WriteStatus(const std::string& phase) {
+  return WriteFile(options_.run_dir + "/status.json",
+                   ToJson({{"phase", phase},
+                           {"epoch", state_.epoch},
+                           {"step", state_.step},
+                           {"best_metric", state_.best_metric},
+                           {"best_step", state_.best_step}}) +
+                       "\n",
+                   {.force = true, .ops = options_.file_ops});
+}
+
+}  // namespace wsi

@@ -1,0 +1,64 @@
+#include "tools/wsirun/session.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "runtime/backends/cpu/cpu_backend.h"
+#include "runtime/backends/reference/reference_backend.h"
+#include "runtime/plan/plan_types.h"
+#include "runtime/train/checkpoint.h"
+
+namespace wsi {
+namespace {
+
+Result<std::unique_ptr<Backend>> MakeBackend(const std::string& device, int threads) {
+  if (device == "cpu") return MakeCpuBackend({.threads = threads});
+  if (device == "reference") return MakeReferenceBackend();
+  return Status(ErrorCode::kDevice,
+                fmt::format("the plan is for device {}, which this build does not have; compile it "
+                            "with --device cpu",
+                            device));
+}
+
+}  // namespace
+
+void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_checkpoint) {
+  command.add_option("PLAN", arguments->path, "a plan that wsic compile wrote")->required();
+  command.add_option("--threads", arguments->threads, "compute threads (default: all there are)")
+      ->check(CLI::NonNegativeNumber);
+  if (with_checkpoint) {
+    command.add_option("--checkpoint", arguments->checkpoint,
+                       "weights to use: a run's folder, a checkpoint or a .safetensors file "
+                       "(default: those in the plan)");
+  }
+}
+
+Result<Session> OpenSession(const PlanArguments& arguments) {
+  WSI_ASSIGN_OR_RETURN(PlanFile file, ReadPlan(arguments.path));
+  Session session;
+  session.file = std::make_unique<PlanFile>(std::move(file));
+  WSI_ASSIGN_OR_RETURN(session.backend,
+                       MakeBackend(session.file->plan().device(), arguments.threads));
+  WSI_ASSIGN_OR_RETURN(session.executor, Executor::Make(session.file.get(), session.backend.get()));
+  if (!arguments.checkpoint.empty()) {
+    WSI_ASSIGN_OR_RETURN(const std::string weights, FindWeights(arguments.checkpoint));
+    WSI_RETURN_IF_ERROR(LoadWeights(weights, *session.executor, PersistentKind::kModel));
+  }
+  return session;
+}
+
+Result<Tensor> ToPlanOrder(const Tensor& tensor, const plan::Value& value,
+                           const std::string& path) {
+  const std::vector<int64_t> permutation(value.permutation().begin(), value.permutation().end());
+  const Shape wanted = permutation.empty()
+                           ? ValueShape(value)
+                           : PermuteShape(ValueShape(value), InvertPermutation(permutation));
+  if (tensor.shape() != wanted) {
+    return InvalidInput(fmt::format("{}: shape {}, but the plan's {} is {}", path,
+                                    tensor.shape().ToString(), value.name(), wanted.ToString()));
+  }
+  return permutation.empty() ? tensor.Clone() : tensor.Permute(permutation);
+}
+
+}  // namespace wsi

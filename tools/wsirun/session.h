@@ -1,0 +1,38 @@
+// A plan loaded and ready to run: what every command but `slides` and `doctor` begins with.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "runtime/backends/backend.h"
+#include "runtime/base/status.h"
+#include "runtime/executor/executor.h"
+#include "runtime/plan/plan_file.h"
+
+namespace CLI {
+class App;
+}
+
+namespace wsi {
+
+struct PlanArguments {
+  std::string path;
+  int threads = 0;         // 0: as many as this process may use.
+  std::string checkpoint;  // Weights to load: a file, a run or a checkpoint folder.
+};
+// Adds PLAN, --threads and, where asked for, --checkpoint. `arguments` outlives parsing.
+void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_checkpoint);
+
+// Members are destroyed in reverse: the executor goes before what it borrows.
+struct Session {
+  std::unique_ptr<PlanFile> file;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Executor> executor;
+};
+Result<Session> OpenSession(const PlanArguments& arguments);
+
+// A tensor in ONNX's axis order as the program's input, target or output `value` wants it.
+// kInvalidInput naming `path` where its shape is another.
+Result<Tensor> ToPlanOrder(const Tensor& tensor, const plan::Value& value, const std::string& path);
+
+}  // namespace wsi
