@@ -136,6 +136,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"Strided3x3Odd", 1, 37, 20, 32, 16, 3, 2, 1, 1, 1},
                     Case{"Strided1x1", 1, 36, 31, 32, 64, 1, 2, 0, 1, 1},
                     Case{"Strided1x1Odd", 1, 35, 30, 16, 32, 1, 2, 0, 1, 1},
+                    Case{"PointwiseWidening", 1, 64, 49, 12, 40, 1, 1, 0, 1, 1},
+                    Case{"PointwiseNarrowing", 2, 32, 49, 40, 12, 1, 1, 0, 1, 1},
+                    Case{"PointwiseColumns", 1, 5, 5, 16, 1030, 1, 1, 0, 1, 1},
                     Case{"Plain1x1", 1, 40, 16, 64, 48, 1, 1, 0, 1, 1},
                     Case{"Tails", 1, 19, 17, 5, 7, 3, 1, 1, 1, 1},
                     Case{"Valid5x5", 1, 23, 24, 8, 8, 5, 1, 0, 1, 1},
@@ -206,6 +209,42 @@ TEST(CpuConvolutionRank, OneAndThreeAxes) {
     }
     ExpectNear(RunLaunch(launch)[0], expected, 2e-5);
   }
+}
+
+// More slabs than lanes: the lanes add several slabs each. x depends on the row only,
+// so a filter's gradient is a sum over rows.
+TEST(CpuConvolutionSlabs, WeightGradientOfManySlabs) {
+  const int64_t size = 1400;
+  const int64_t out = size / 2;
+  const int64_t channels = 16;
+  TestLaunch launch{.op = "ConvWeightGrad"};
+  launch.attributes = {{"kernel_shape", std::vector<int64_t>{3, 3}},
+                       {"strides", std::vector<int64_t>{2, 2}},
+                       {"pads", std::vector<int64_t>{1, 1, 1, 1}},
+                       {"weight_shape", std::vector<int64_t>{channels, 3, 3, channels}},
+                       {"channels_last", int64_t{1}}};
+  const auto value = [](int64_t row) { return static_cast<double>(row % 7 - 2); };
+  launch.inputs.push_back(Tensor::Make(DType::kF32, {1, size, size, channels}).value());
+  const auto x = launch.inputs[0].data<float>();
+  for (size_t i = 0; i < x.size(); ++i) {
+    x[i] = static_cast<float>(value(static_cast<int64_t>(i) / (size * channels)));
+  }
+  launch.inputs.push_back(Tensor::Make(DType::kF32, {1, out, out, channels}).value());
+  for (float& dy : launch.inputs[1].data<float>()) dy = 0.5F;
+  launch.outputs = {{DType::kF32, {channels, 3, 3, channels}}};
+  std::vector<double> expected;
+  for (int64_t i = 0; i < channels * 9 * channels; ++i) {
+    const int64_t kh = i / channels / 3 % 3;
+    const int64_t kw = i / channels % 3;
+    double sum = 0;
+    for (int64_t o = 0; o < out; ++o) {
+      const int64_t row = 2 * o - 1 + kh;
+      if (row >= 0 && row < size) sum += value(row);
+    }
+    // Only the first column of windows reaches into the padding.
+    expected.push_back(0.5 * sum * static_cast<double>(kw == 0 ? out - 1 : out));
+  }
+  ExpectNear(RunLaunch(launch)[0], expected, 1e-5);
 }
 
 TEST(CpuConvolutionErrors, NamesOperatorNodeAndReason) {

@@ -45,6 +45,9 @@ KernelResult CompileKind(const LaunchSpec& launch, const Convolution& c, Convolu
   if (c.groups > 1 && c.groups == c.window.channels && c.groups == c.output_channels) {
     return CompileDepthwise(c, kind, context);
   }
+  if (kind == ConvolutionKind::kWeightGrad && c.IsPointwise()) {
+    return CompilePointwiseWeightGrad(c, context);
+  }
   const bool bias = kind == ConvolutionKind::kForward && HasInput(launch, 2);
   auto kernel = ConvolutionKernel::Make(c, kind, bias, context);
   if (!kernel.ok()) return CompileError(launch, kernel.status().message());

@@ -14,4 +14,7 @@ KernelResult CompileConvWeightGrad(const LaunchSpec& launch, Context& context);
 KernelResult CompileDepthwise(const Convolution& convolution, ConvolutionKind kind,
                               Context& context);
 
+// REQUIRES: convolution.IsPointwise().
+KernelResult CompilePointwiseWeightGrad(const Convolution& convolution, Context& context);
+
 }  // namespace wsi::cpu

@@ -11,8 +11,8 @@
 namespace wsi::cpu {
 
 // Weights are reordered into oneDNN's layout at the start of a launch, in shared
-// scratch. Of a weight gradient each slab writes its own partial result there, and
-// the partial results are added in slab order.
+// scratch. A weight gradient is the sum of several partial results there, each of
+// which adds up the slabs of one lane: lane l has slabs l, l + lanes, ... in order.
 class ConvolutionKernel final : public Kernel {
  public:
   static KernelResult Make(const Convolution& convolution, ConvolutionKind kind, bool bias,
@@ -28,6 +28,9 @@ class ConvolutionKernel final : public Kernel {
     const SlabPrimitive* primitive = nullptr;  // Null: dx of these rows is 0.
     dnnl::memory x;
     dnnl::memory y;
+    // Copies of x and y in blocks of channels, per worker, where oneDNN wants them.
+    dnnl::memory blocked_x;
+    dnnl::memory blocked_y;
     dnnl::memory weights;
     dnnl::memory bias;
     dnnl::memory scratchpad;
@@ -38,7 +41,12 @@ class ConvolutionKernel final : public Kernel {
       : convolution_(convolution), kind_(kind), bias_(bias), context_(context) {}
   Status Prepare();
   Status AddSlab(const Slab& slab);
-  Status RunSlab(SlabWork& work, const LaunchArguments& arguments, int64_t index, int worker);
+  Status RunSlab(SlabWork& work, const LaunchArguments& arguments, int worker);
+  Status RunWeightGradSlab(SlabWork& work, const LaunchArguments& arguments, float* out,
+                           int worker);
+  Status RunLane(const LaunchArguments& arguments, int64_t lane, int worker);
+  Status RunWeightGrad(const LaunchArguments& arguments);
+  Status BlockActivations(SlabWork& work, int worker);
   Status RunReorder(const void* from, void* to);
   void AddPartials();
 
@@ -50,6 +58,10 @@ class ConvolutionKernel final : public Kernel {
   std::vector<SlabWork> slabs_;
   std::vector<ReorderPart> reorder_;  // Empty where the layouts agree.
   int64_t weight_floats_ = 0;         // Of one copy in oneDNN's layout, padded.
+  int64_t lanes_ = 1;
+  // Of a worker's scratch: oneDNN's part, one copy of the weights, blocked activations.
+  Bytes scratchpad_bytes_ = 0;
+  Bytes blocked_bytes_ = 0;
 };
 
 }  // namespace wsi::cpu

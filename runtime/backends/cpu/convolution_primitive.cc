@@ -110,7 +110,19 @@ Result<SlabPrimitive> MakeSlabPrimitive(const dnnl::engine& engine, const Convol
       result.implementation = forward.impl_info_str();
       return result;
     }
-    const auto hint = ForwardDesc(engine, d, any);
+    memory::desc x = d.x;
+    memory::desc y = d.y;
+    if (WantsBlocks(convolution, kind)) {
+      x = memory::desc(d.x.get_dims(), kF32, memory::format_tag::nChw16c);
+      y = memory::desc(d.y.get_dims(), kF32, memory::format_tag::nChw16c);
+      result.blocked_x = x;
+      result.blocked_y = y;
+      result.block_x = dnnl::reorder({engine, d.x, engine, x});
+      result.block_y = dnnl::reorder({engine, d.y, engine, y});
+    }
+    const dnnl::convolution_forward::primitive_desc hint(engine, dnnl::prop_kind::forward_training,
+                                                         kDirect, x, any, y, d.strides, d.dilations,
+                                                         d.pad_begin, d.pad_end, d.attributes);
     if (kind == ConvolutionKind::kInputGrad) {
       const dnnl::convolution_backward_data::primitive_desc backward(
           engine, kDirect, d.x, d.weights, d.y, d.strides, d.dilations, d.pad_begin, d.pad_end,
@@ -122,7 +134,7 @@ Result<SlabPrimitive> MakeSlabPrimitive(const dnnl::engine& engine, const Convol
       return result;
     }
     const dnnl::convolution_backward_weights::primitive_desc backward(
-        engine, kDirect, d.x, d.weights, d.y, d.strides, d.dilations, d.pad_begin, d.pad_end, hint,
+        engine, kDirect, x, d.weights, y, d.strides, d.dilations, d.pad_begin, d.pad_end, hint,
         d.attributes);
     result.primitive = dnnl::convolution_backward_weights(backward);
     result.weights = backward.diff_weights_desc();

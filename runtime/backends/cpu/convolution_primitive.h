@@ -15,8 +15,13 @@ namespace wsi::cpu {
 // padding share one.
 struct SlabPrimitive {
   dnnl::primitive primitive;
-  dnnl::memory::desc x;
+  dnnl::memory::desc x;  // As the plan holds them: channels last.
   dnnl::memory::desc y;
+  // Reorders of x and y into the layouts that the primitive reads, or empty.
+  dnnl::reorder block_x;
+  dnnl::reorder block_y;
+  dnnl::memory::desc blocked_x;
+  dnnl::memory::desc blocked_y;
   dnnl::memory::desc weights;
   dnnl::memory::desc scratchpad;
   std::string implementation;

@@ -13,6 +13,9 @@ constexpr int64_t kMegabyte = int64_t{1} << 18;  // In fp32 elements.
 
 int64_t Extent(const WindowAxis& axis) { return (axis.kernel - 1) * axis.dilation + 1; }
 
+// Elements of the blocked copies of a slab, x and y together.
+constexpr int64_t kBlockedElements = int64_t{1} << 21;
+
 // Into how many slabs the rows of one image are cut, of `rows` in all.
 int64_t SlabsPerImage(const Convolution& c, ConvolutionKind kind, int64_t rows) {
   const int64_t positions = c.rows().output * c.output_row_positions();
@@ -21,8 +24,11 @@ int64_t SlabsPerImage(const Convolution& c, ConvolutionKind kind, int64_t rows) 
     // Each slab writes and adds a partial result of the weights' size.
     const int64_t weights = c.weight_elements();
     slabs = weights < kMegabyte ? 8 : (weights <= 4 * kMegabyte ? 4 : 2);
-    // oneDNN's strided kernels are slow on tall channels-last slabs.
-    if (c.rows().stride > 1 && c.rows().kernel > 1) slabs = std::max<int64_t>(slabs, 8);
+    if (WantsBlocks(c, kind)) {
+      const int64_t copied =
+          c.rows().output * c.output_row_elements() + c.rows().input * c.input_row_elements();
+      slabs = std::max(slabs, CeilDiv(copied, kBlockedElements));
+    }
     if (positions >= 4 * 65536 && weights < kMegabyte) slabs = 16;
   } else if (positions >= 65536) {
     slabs = 16;
@@ -90,6 +96,22 @@ int64_t Convolution::output_row_elements() const {
 }
 int64_t Convolution::weight_elements() const {
   return output_channels * window.kernel_volume() * (window.channels / groups);
+}
+
+bool Convolution::IsPointwise() const {
+  bool result = groups == 1;
+  for (const WindowAxis& a : window.axes) {
+    result = result && a.kernel == 1 && a.stride == 1 && a.pad_begin == 0 && a.pad_end == 0;
+  }
+  return result;
+}
+
+bool WantsBlocks(const Convolution& c, ConvolutionKind kind) {
+  constexpr int64_t kBlock = 16;
+  if (kind != ConvolutionKind::kWeightGrad || c.spatial != 2 || c.groups != 1) return false;
+  if (c.window.channels % kBlock != 0 || c.output_channels % kBlock != 0) return false;
+  const int64_t least = Extent(c.rows()) * c.input_row_elements() + c.output_row_elements();
+  return c.rows().stride > 1 && c.rows().kernel > 1 && least <= kBlockedElements / 2;
 }
 
 std::vector<Slab> CutConvolution(const Convolution& c, ConvolutionKind kind) {

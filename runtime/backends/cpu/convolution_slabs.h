@@ -25,6 +25,8 @@ struct Convolution {
   int64_t output_row_elements() const;
   int64_t output_row_positions() const;
   int64_t weight_elements() const;
+  // One tap, stride 1, no padding, one group: a matrix product over all positions.
+  bool IsPointwise() const;
 };
 
 // Rows [input_begin, +input_rows) of x or dx and [output_begin, +output_rows) of y or
@@ -39,6 +41,10 @@ struct Slab {
   int64_t pad_begin = 0;
   int64_t pad_end = 0;
 };
+
+// Whether each slab is first copied into blocks of 16 channels: oneDNN's weight
+// gradients of strided windows are up to twice as fast there, copies included.
+bool WantsBlocks(const Convolution& convolution, ConvolutionKind kind);
 
 std::vector<Slab> CutConvolution(const Convolution& convolution, ConvolutionKind kind);
 

@@ -117,23 +117,39 @@ void Apply(const float* x, const float* residual, const float* mean, const float
   }
 }
 
-template <bool kMask, bool kStore>
-void GradSumRows(const float* dy, const float* x, const float* y, const float* __restrict mean,
-                 int64_t rows, int64_t period, float* __restrict sum, float* __restrict dot,
-                 float* dz) {
-  for (int64_t r = 0; r < rows; ++r) {
-    const float* g = dy + r * period;
-    const float* p = x + r * period;
-    const float* o = kMask ? y + r * period : nullptr;
-    float* q = kStore ? dz + r * period : nullptr;
-    WSI_INDEPENDENT
-    for (int64_t j = 0; j < period; ++j) {
-      float v = g[j];
-      if constexpr (kMask) v = o[j] > 0.0F ? v : 0.0F;
-      if constexpr (kStore) q[j] = v;
-      sum[j] += v;
-      dot[j] += v * (p[j] - mean[j]);
+// `kRows` rows at once, so that the sums are touched less often.
+template <bool kMask, bool kStore, int64_t kRows>
+void GradSumGroup(const float* dy, const float* x, const float* y, const float* __restrict mean,
+                  int64_t period, float* __restrict sum, float* __restrict dot, float* dz) {
+  WSI_INDEPENDENT
+  for (int64_t j = 0; j < period; ++j) {
+    float s = 0.0F;
+    float t = 0.0F;
+    for (int64_t r = 0; r < kRows; ++r) {
+      float v = dy[r * period + j];
+      if constexpr (kMask) v = y[r * period + j] > 0.0F ? v : 0.0F;
+      if constexpr (kStore) dz[r * period + j] = v;
+      s += v;
+      t += v * (x[r * period + j] - mean[j]);
     }
+    sum[j] += s;
+    dot[j] += t;
+  }
+}
+
+template <bool kMask, bool kStore>
+void GradSumRows(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
+                 int64_t period, float* sum, float* dot, float* dz) {
+  constexpr int64_t kGroup = 4;
+  int64_t r = 0;
+  const auto at = [&](const float* p) { return p == nullptr ? p : p + r * period; };
+  for (; r + kGroup <= rows; r += kGroup) {
+    GradSumGroup<kMask, kStore, kGroup>(dy + r * period, x + r * period, at(y), mean, period, sum,
+                                        dot, const_cast<float*>(at(dz)));
+  }
+  for (; r < rows; ++r) {
+    GradSumGroup<kMask, kStore, 1>(dy + r * period, x + r * period, at(y), mean, period, sum, dot,
+                                   const_cast<float*>(at(dz)));
   }
 }
 
