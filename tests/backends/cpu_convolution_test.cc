@@ -139,6 +139,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"PointwiseWidening", 1, 64, 49, 12, 40, 1, 1, 0, 1, 1},
                     Case{"PointwiseNarrowing", 2, 32, 49, 40, 12, 1, 1, 0, 1, 1},
                     Case{"PointwiseColumns", 1, 5, 5, 16, 1030, 1, 1, 0, 1, 1},
+                    Case{"LargeWeights", 1, 6, 5, 200, 168, 3, 1, 1, 1, 1},
+                    Case{"LargeWeights1x1", 1, 6, 5, 392, 424, 1, 2, 0, 1, 1},
                     Case{"Plain1x1", 1, 40, 16, 64, 48, 1, 1, 0, 1, 1},
                     Case{"Tails", 1, 19, 17, 5, 7, 3, 1, 1, 1, 1},
                     Case{"Valid5x5", 1, 23, 24, 8, 8, 5, 1, 0, 1, 1},
