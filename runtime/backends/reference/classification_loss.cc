@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "runtime/backends/reference/kernels.h"
@@ -37,8 +38,9 @@ Classification ReadClassification(LaunchCheck& check, const Shape& scores, size_
   const std::string_view reduction = check.String("reduction", "mean");
   check.Require(reduction == "mean" || reduction == "sum", "reduction is neither mean nor sum");
   c.mean = reduction == "mean";
-  constexpr int64_t kFar = int64_t{1} << 62;
-  if (check.HasAttribute("ignore_index")) c.ignored = check.Int("ignore_index", -kFar, kFar, 0);
+  using Limits = std::numeric_limits<int64_t>;
+  if (check.HasAttribute("ignore_index"))
+    c.ignored = check.Int("ignore_index", Limits::min(), Limits::max(), 0);
   return c;
 }
 

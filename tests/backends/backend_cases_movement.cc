@@ -1,0 +1,127 @@
+#include <tuple>
+
+#include "tests/backends/backend_cases.h"
+
+namespace wsi {
+namespace {
+
+using Ints = std::vector<int64_t>;
+constexpr Bound kSameBits = {.c = 0};
+
+struct SliceCase {
+  const char* name;
+  Shape shape;
+  Ints starts, ends, axes, steps;
+};
+
+void AddSlices(std::vector<BackendCase>& cases) {
+  const SliceCase slices[] = {{"rows", {3, 7, 5, 16}, {1}, {6}, {1}, {1}},
+                              {"channels", {3, 7, 5, 17}, {3}, {16}, {3}, {1}},
+                              {"steps", {3, 7, 5, 3}, {0, 1}, {7, 5}, {1, 2}, {3, 2}},
+                              {"backwards", {1, 7, 5, 3}, {6, 2}, {-1, -1}, {1, 3}, {-2, -1}},
+                              {"one", {9}, {4}, {5}, {0}, {1}},
+                              {"all", {3, 4}, {}, {}, {}, {}}};
+  for (const SliceCase& s : slices) {
+    Attributes attributes = {
+        {"starts", s.starts}, {"ends", s.ends}, {"axes", s.axes}, {"steps", s.steps}};
+    cases.push_back({"Slice", s.name, attributes, {{s.shape}}, {true}, kSameBits});
+    attributes.Set("input_shape", Ints(s.shape.begin(), s.shape.end()));
+    Ints sizes(s.shape.begin(), s.shape.end());
+    for (size_t i = 0; i < s.axes.size(); ++i) {
+      const int64_t distance = s.ends[i] - s.starts[i];
+      const int64_t step = s.steps[i];
+      sizes[static_cast<size_t>(s.axes[i])] = (distance + step - (step > 0 ? 1 : -1)) / step;
+    }
+    cases.push_back(
+        {"SliceGrad", s.name, attributes, {{Shape::Make(sizes).value()}}, {true}, kSameBits});
+  }
+}
+
+void AddConcats(std::vector<BackendCase>& cases) {
+  const auto add = [&](const char* name, int64_t axis, std::vector<Operand> inputs) {
+    cases.push_back({"Concat", name, {{"axis", axis}}, std::move(inputs), {true}, kSameBits});
+  };
+  add("channels", 3, {{{2, 5, 7, 16}}, {{2, 5, 7, 1}}, {{2, 5, 7, 17}}});
+  add("rows", 1, {{{2, 5, 7, 3}}, {{2, 1, 7, 3}}});
+  add("batch", 0, {{{1, 9}}, {{3, 9}}, {{2, 9}}});
+  add("alone", 1, {{{3, 4}}});
+}
+
+void AddReductions(std::vector<BackendCase>& cases) {
+  const auto add = [&](const std::string& name, const Shape& shape, const Ints& axes) {
+    double length = 1;
+    for (const int64_t axis : axes) length *= static_cast<double>(shape[static_cast<int>(axis)]);
+    for (const char* op : {"ReduceSum", "ReduceMean"}) {
+      const Bound bound = {.c = 4, .length = length, .floor = op[6] == 'S' ? 1.0 : 0.1};
+      cases.push_back(
+          {op, name, {{"axes", axes}, {"keepdims", int64_t{0}}}, {{shape}}, {true}, bound});
+      cases.push_back({op,
+                       name + "_kept",
+                       {{"axes", axes}, {"keepdims", int64_t{1}}},
+                       {{shape}},
+                       {true},
+                       bound});
+    }
+  };
+  add("to_channels", {3, 9, 7, 17}, {0, 1, 2});
+  add("to_channels_long", {1, 301, 67, 64}, {0, 1, 2});
+  add("spatial", {3, 9, 7, 16}, {1, 2});
+  add("last", {3, 5, 257}, {2});
+  add("first", {33, 65}, {0});
+  add("outer", {5, 6, 7}, {0, 2});
+  add("all", {100, 101}, {0, 1});
+  add("none", {3, 4}, {});
+}
+
+void AddSoftmax(std::vector<BackendCase>& cases) {
+  for (const auto& [name, shape, axis] :
+       {std::tuple<const char*, Shape, int64_t>{"rows", {3, 10}, 1},
+        {"long_rows", {2, 1000}, 1},
+        {"one_class", {3, 1}, 1},
+        {"map", {2, 5, 7, 3}, 1},
+        {"channels", {2, 5, 7, 17}, 3},
+        {"first", {9, 4}, 0}}) {
+    const Attributes attributes = {{"axis", axis}};
+    const Bound bound = {.c = 8, .length = static_cast<double>(shape[static_cast<int>(axis)])};
+    const Bound sum = {.c = 8, .length = bound.length, .floor = 1};
+    cases.push_back({"Softmax", name, attributes, {{shape}}, {true}, bound});
+    cases.push_back({"LogSoftmax", name, attributes, {{shape}}, {true}, sum});
+    cases.push_back(
+        {"SoftmaxGrad", name, attributes, {{shape}, {shape, Fill::kUnit}}, {true}, sum});
+    cases.push_back(
+        {"LogSoftmaxGrad", name, attributes, {{shape}, {shape, Fill::kNegative}}, {true}, sum});
+  }
+  // What overflows unless the maximum is taken out first.
+  cases.push_back({"Softmax",
+                   "large",
+                   {{"axis", int64_t{1}}},
+                   {{{2, 5000}, Fill::kDistinct}},
+                   {true},
+                   {.c = 64}});
+}
+
+}  // namespace
+
+void AddMovementCases(std::vector<BackendCase>& cases) {
+  const auto add = [&](const char* op, const char* name, Attributes attributes, Operand x) {
+    cases.push_back({op, name, std::move(attributes), {std::move(x)}, {true}, kSameBits});
+  };
+  add("Reshape", "flat", {{"shape", Ints{3, 105}}}, {{3, 5, 7, 3}});
+  add("Reshape", "integers", {{"shape", Ints{4}}}, Index({2, 2}, 9));
+  add("Transpose", "to_last", {{"perm", Ints{0, 2, 3, 1}}}, {{3, 17, 5, 7}});
+  add("Transpose", "to_first", {{"perm", Ints{0, 3, 1, 2}}}, {{1, 33, 31, 3}});
+  add("Transpose", "matrix", {{"perm", Ints{1, 0}}}, {{65, 33}});
+  add("Transpose", "same", {{"perm", Ints{0, 1}}}, {{3, 4}});
+  add("Transpose", "integers", {{"perm", Ints{1, 0}}}, Index({3, 5}, 100));
+  add("Expand", "channels", {{"shape", Ints{2, 5, 7, 3}}}, {{2, 1, 1, 3}});
+  add("Expand", "scalar", {{"shape", Ints{33, 5}}}, {{}});
+  add("Expand", "last", {{"shape", Ints{2, 3, 17}}}, {{3, 1}});
+  add("Pad", "image", {{"pads", Ints{0, 1, 2, 0, 0, 3, 0, 0}}}, {{2, 5, 7, 3}});
+  add("Pad", "value", {{"pads", Ints{1, 2, 0, 4}}, {"value", -1.5}}, {{4, 17}});
+  AddSlices(cases);
+  AddConcats(cases);
+  AddReductions(cases);
+  AddSoftmax(cases);
+}
+
+}  // namespace wsi

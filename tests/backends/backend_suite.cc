@@ -1,0 +1,193 @@
+#include "tests/backends/backend_suite.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <set>
+
+#include "runtime/backends/reference/reference_backend.h"
+#include "tests/backends/backend_cases.h"
+#include "tests/backends/launch_runner.h"
+
+namespace wsi {
+namespace {
+
+constexpr double kEpsilon = 0x1p-23;  // Of single precision.
+
+// Fresh in every run unless WSI_TEST_SEED says otherwise.
+int64_t RunSeed() {
+  static const int64_t seed = TestSeed(static_cast<int64_t>(std::random_device()() % 1000000));
+  return seed;
+}
+
+std::vector<const Tensor*> Pointers(const BackendCase& test, const std::vector<Tensor>& tensors) {
+  std::vector<const Tensor*> pointers;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    pointers.push_back(test.inputs[i].present ? &tensors[i] : nullptr);
+  }
+  return pointers;
+}
+
+// Floats as `dtype`, other tensors as they are.
+std::vector<Tensor> Converted(const std::vector<Tensor>& tensors, DType dtype) {
+  std::vector<Tensor> converted;
+  for (const Tensor& tensor : tensors) {
+    converted.push_back(tensor.Cast(IsFloat(tensor.dtype()) ? dtype : tensor.dtype()).value());
+  }
+  return converted;
+}
+
+// Attributes that name a type name the float type of the run.
+Attributes WithFloatType(Attributes attributes, DType dtype) {
+  for (const char* name : {"to", "dtype"}) {
+    if (attributes.String(name, "") == "float") {
+      attributes.Set(name, std::string(DTypeName(dtype)));
+    }
+  }
+  return attributes;
+}
+
+class BackendSuite : public testing::TestWithParam<BackendCase> {
+ protected:
+  // What MaxPool with the case's attributes gives as index of a random image.
+  Tensor WindowIndex(const BackendCase& test) {
+    Attributes attributes = test.attributes;
+    const Shape image = Shape::Make(attributes.Ints("input_shape")).value();
+    attributes.Erase("input_shape");
+    const Tensor x = RandomTensor({image}, RunSeed(), 2000);
+    Launch launch{"MaxPool", test.name, attributes, {&x}, {}, 0, {}};
+    EXPECT_TRUE(InferLaunch(launch, {true, true}).ok());
+    return std::move(reference_.Run(launch).value()[1]);
+  }
+
+  std::vector<Tensor> Inputs(const BackendCase& test) {
+    std::vector<Tensor> inputs;
+    for (size_t i = 0; i < test.inputs.size(); ++i) {
+      const bool derived = test.inputs[i].fill == Fill::kWindowIndex;
+      inputs.push_back(derived ? WindowIndex(test)
+                               : RandomTensor(test.inputs[i], RunSeed(), static_cast<int64_t>(i)));
+    }
+    return inputs;
+  }
+
+  // The launch of the case on `inputs`, which it borrows.
+  Launch MakeLaunch(const BackendCase& test, const std::vector<Tensor>& inputs, DType dtype) {
+    Launch launch{
+        test.op, test.name, WithFloatType(test.attributes, dtype), Pointers(test, inputs), {},
+        0,       {}};
+    const Status inferred = InferLaunch(launch, test.outputs);
+    EXPECT_TRUE(inferred.ok()) << inferred.message();
+    return launch;
+  }
+
+  LaunchRunner backend_{MakeBackendUnderTest()};
+  LaunchRunner reference_{MakeReferenceBackend()};
+};
+
+void ExpectClose(const Tensor& got, const Tensor& want, const Bound& bound) {
+  ASSERT_EQ(got.shape(), want.shape());
+  const std::vector<double> a = got.ToDoubles();
+  const std::vector<double> b = want.ToDoubles();
+  double largest = 0;
+  for (const double v : b) {
+    if (std::isfinite(v)) largest = std::max(largest, std::abs(v));
+  }
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(b[i]) ? std::isnan(a[i]) : a[i] == b[i]) continue;
+    const double magnitude = (bound.per_element ? std::abs(b[i]) : largest) + bound.floor;
+    const double allowed = kEpsilon * bound.c * std::sqrt(bound.length) * magnitude;
+    ASSERT_LE(std::abs(a[i] - b[i]), allowed)
+        << "element " << i << " of " << want.shape().ToString() << ": got " << a[i] << ", wanted "
+        << b[i];
+  }
+}
+
+TEST_P(BackendSuite, AgreesWithReference) {
+  const BackendCase& test = GetParam();
+  SCOPED_TRACE(fmt::format("WSI_TEST_SEED={}", RunSeed()));
+  const std::vector<Tensor> drawn = Inputs(test);
+  const std::vector<Tensor> exact = Converted(drawn, DType::kF64);
+  const Launch reference = MakeLaunch(test, exact, DType::kF64);
+  const Result<std::vector<Tensor>> want = reference_.Run(reference);
+  ASSERT_TRUE(want.ok()) << want.status().message();
+  const std::vector<Tensor> inputs = Converted(drawn, FloatTypeUnderTest());
+  const Launch launch = MakeLaunch(test, inputs, FloatTypeUnderTest());
+  const Result<std::vector<Tensor>> got = backend_.Run(launch);
+  ASSERT_TRUE(got.ok()) << got.status().message();
+  ASSERT_EQ(got->size(), want->size());
+  for (size_t i = 0; i < want->size(); ++i) {
+    SCOPED_TRACE(fmt::format("output {}", i));
+    if (!reference.outputs[i]) continue;
+    if (IsFloat(reference.outputs[i]->dtype)) {
+      ExpectClose((*got)[i], (*want)[i], test.bound);
+    } else {
+      EXPECT_TRUE((*got)[i] == (*want)[i]) << "an output that is no float differs";
+    }
+  }
+}
+
+// Sharing memory as OpDef::in_place allows changes no bit.
+TEST_P(BackendSuite, InPlaceChangesNothing) {
+  const BackendCase& test = GetParam();
+  const OpDef* def = FindOp(test.op);
+  ASSERT_NE(def, nullptr);
+  SCOPED_TRACE(fmt::format("WSI_TEST_SEED={}", RunSeed()));
+  const std::vector<Tensor> inputs = Converted(Inputs(test), FloatTypeUnderTest());
+  Launch launch = MakeLaunch(test, inputs, FloatTypeUnderTest());
+  const Result<std::vector<Tensor>> apart = backend_.Run(launch);
+  ASSERT_TRUE(apart.ok()) << apart.status().message();
+  for (const auto& [output, input] : def->in_place) {
+    const auto o = static_cast<size_t>(output);
+    const auto i = static_cast<size_t>(input);
+    if (o >= launch.outputs.size() || !launch.outputs[o]) continue;
+    if (i >= launch.inputs.size() || launch.inputs[i] == nullptr) continue;
+    const TensorType type{launch.inputs[i]->dtype(), launch.inputs[i]->shape()};
+    if (type != *launch.outputs[o]) continue;
+    SCOPED_TRACE(fmt::format("output {} over input {}", output, input));
+    launch.in_place = {output, input};
+    const Result<std::vector<Tensor>> shared = backend_.Run(launch);
+    ASSERT_TRUE(shared.ok()) << shared.status().message();
+    for (size_t k = 0; k < apart->size(); ++k) {
+      EXPECT_TRUE((*shared)[k] == (*apart)[k]) << "output " << k << " differs";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Operators, BackendSuite, testing::ValuesIn(BackendCases()),
+                         [](const testing::TestParamInfo<BackendCase>& param) {
+                           return param.param.op + "_" + param.param.name;
+                         });
+
+TEST(BackendCoverage, EverySupportedOperatorHasACase) {
+  std::set<std::string, std::less<>> covered;
+  for (const BackendCase& test : BackendCases()) covered.insert(test.op);
+  const std::unique_ptr<Backend> reference = MakeReferenceBackend();
+  const std::vector<std::string_view> known = reference->SupportedOps();
+  for (const std::string_view op : MakeBackendUnderTest()->SupportedOps()) {
+    EXPECT_TRUE(covered.contains(op)) << op << " has no case";
+    EXPECT_NE(std::find(known.begin(), known.end(), op), known.end())
+        << op << " is unknown to the reference";
+  }
+}
+
+TEST(BackendCoverage, SupportedOpsAreSortedAndKnown) {
+  const std::unique_ptr<Backend> backend = MakeBackendUnderTest();
+  const std::vector<std::string_view> ops = backend->SupportedOps();
+  EXPECT_TRUE(std::is_sorted(ops.begin(), ops.end()));
+  for (const std::string_view op : ops) EXPECT_NE(FindOp(op), nullptr) << op;
+}
+
+TEST(BackendErrors, UnknownOperatorNamesOperatorAndNode) {
+  LaunchRunner backend(MakeBackendUnderTest());
+  const Launch launch{"Sqroot", "layer7", {}, {}, {}, 0, {}};
+  const Result<std::vector<Tensor>> result = backend.Run(launch);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.status().message().find("Sqroot 'layer7'"), std::string::npos)
+      << result.status().message();
+}
+
+}  // namespace
+}  // namespace wsi

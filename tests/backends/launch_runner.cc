@@ -1,0 +1,141 @@
+#include "tests/backends/launch_runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace wsi {
+namespace {
+
+constexpr std::byte kPoison{0xFF};
+
+OperandSpec SpecOf(DType dtype, const Shape& shape) { return {true, dtype, shape}; }
+
+// Where the operands lie in the arena, with a guard of kBufferAlignment behind each.
+struct Placement {
+  std::vector<OperandSpec> inputs;
+  std::vector<OperandSpec> outputs;
+  std::vector<Bytes> input_offsets;
+  std::vector<Bytes> output_offsets;
+  Bytes workspace_offset = 0;
+  Bytes size = kBufferAlignment;
+
+  Bytes Place(Bytes bytes) {
+    const Bytes offset = size;
+    size += AlignUp(bytes, kBufferAlignment) + kBufferAlignment;
+    return offset;
+  }
+};
+
+Placement Place(const Launch& launch) {
+  Placement p;
+  for (const Tensor* input : launch.inputs) {
+    p.inputs.push_back(input == nullptr ? OperandSpec() : SpecOf(input->dtype(), input->shape()));
+    p.input_offsets.push_back(input == nullptr ? -1 : p.Place(input->byte_count()));
+  }
+  for (size_t i = 0; i < launch.outputs.size(); ++i) {
+    const auto& type = launch.outputs[i];
+    p.outputs.push_back(type ? SpecOf(type->dtype, type->shape) : OperandSpec());
+    if (launch.in_place && launch.in_place->first == static_cast<int>(i)) {
+      p.output_offsets.push_back(p.input_offsets[static_cast<size_t>(launch.in_place->second)]);
+    } else {
+      p.output_offsets.push_back(type ? p.Place(type->shape.ByteCount(type->dtype)) : -1);
+    }
+  }
+  p.workspace_offset = p.Place(launch.workspace_bytes);
+  return p;
+}
+
+// What the arena holds before the launch.
+std::vector<std::byte> Image(const Launch& launch, const Placement& p) {
+  std::vector<std::byte> image(static_cast<size_t>(p.size), kPoison);
+  for (size_t i = 0; i < launch.inputs.size(); ++i) {
+    if (launch.inputs[i] == nullptr || launch.inputs[i]->byte_count() == 0) continue;
+    const auto bytes = launch.inputs[i]->bytes();
+    std::memcpy(image.data() + p.input_offsets[i], bytes.data(), bytes.size());
+  }
+  return image;
+}
+
+// Takes the outputs out of `after` and fails if anything else but the workspace changed.
+Result<std::vector<Tensor>> TakeOutputs(const Launch& launch, const Placement& p,
+                                        std::vector<std::byte> before,
+                                        const std::vector<std::byte>& after) {
+  std::vector<Tensor> results(launch.outputs.size());
+  const auto accept = [&](Bytes offset, size_t bytes) {
+    std::copy_n(after.begin() + offset, bytes, before.begin() + offset);
+  };
+  for (size_t i = 0; i < launch.outputs.size(); ++i) {
+    if (!launch.outputs[i]) continue;
+    WSI_ASSIGN_OR_RETURN(results[i],
+                         Tensor::Make(launch.outputs[i]->dtype, launch.outputs[i]->shape));
+    const auto bytes = results[i].bytes();
+    if (bytes.empty()) continue;
+    std::memcpy(bytes.data(), after.data() + p.output_offsets[i], bytes.size());
+    accept(p.output_offsets[i], bytes.size());
+  }
+  accept(p.workspace_offset, static_cast<size_t>(launch.workspace_bytes));
+  if (before == after) return results;
+  const auto at = std::mismatch(before.begin(), before.end(), after.begin()).first;
+  return InternalError(fmt::format("{} '{}' wrote outside its outputs, at byte {} of {}", launch.op,
+                                   launch.node, at - before.begin(), before.size()));
+}
+
+}  // namespace
+
+Result<std::vector<Tensor>> LaunchRunner::Run(const Launch& launch) {
+  if (!lane_) {
+    WSI_ASSIGN_OR_RETURN(lane_, backend_->MakeLane("compute"));
+  }
+  const Placement p = Place(launch);
+  const LaunchSpec spec{launch.op, launch.node, launch.attributes,
+                        p.inputs,  p.outputs,   launch.workspace_bytes};
+  WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Kernel> kernel, backend_->Compile(spec));
+  WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Arena> arena, backend_->AllocateDevice(p.size));
+  const std::vector<std::byte> before = Image(launch, p);
+  WSI_RETURN_IF_ERROR(backend_->Write(arena->data(), before));
+  std::vector<const std::byte*> inputs;
+  std::vector<std::byte*> outputs;
+  for (const Bytes at : p.input_offsets) inputs.push_back(at < 0 ? nullptr : arena->data() + at);
+  for (const Bytes at : p.output_offsets) outputs.push_back(at < 0 ? nullptr : arena->data() + at);
+  WSI_RETURN_IF_ERROR(
+      lane_->Launch(*kernel, {inputs, outputs, arena->data() + p.workspace_offset}));
+  WSI_RETURN_IF_ERROR(lane_->Synchronize());
+  std::vector<std::byte> after(before.size());
+  WSI_RETURN_IF_ERROR(backend_->Read(after, arena->data()));
+  return TakeOutputs(launch, p, before, after);
+}
+
+Status InferLaunch(Launch& launch, const std::vector<bool>& outputs) {
+  TensorStore store;
+  Graph graph(&store);
+  Node node;
+  node.name = launch.node;
+  node.op = launch.op;
+  node.attributes = launch.attributes;
+  for (const Tensor* input : launch.inputs) {
+    Value value;
+    value.role = Role::kInput;
+    if (input != nullptr) {
+      value.dtype = input->dtype();
+      value.shape = input->shape();
+    }
+    node.inputs.push_back(input == nullptr ? ValueId() : graph.AddValue(std::move(value)));
+  }
+  std::vector<std::string> names;
+  for (const bool wanted : outputs) names.emplace_back(wanted ? "y" : "");
+  const NodeId id = graph.AddNode(std::move(node), names);
+  WSI_RETURN_IF_ERROR(InferTypes(graph, id));
+  launch.outputs.clear();
+  for (const ValueId output : graph.node(id).outputs) {
+    launch.outputs.emplace_back();
+    if (!output.valid()) continue;
+    launch.outputs.back() = TensorType{graph.value(output).dtype, graph.value(output).shape};
+  }
+  const OpDef* def = FindOp(launch.op);
+  if (def->workspace != nullptr) launch.workspace_bytes = def->workspace(OpView(graph, id));
+  return {};
+}
+
+}  // namespace wsi

@@ -1,0 +1,44 @@
+// Runs launches one by one on a backend, each in an arena of its own where operands are
+// surrounded by guard bytes and outputs begin as NaN.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/ops/op_def.h"
+#include "runtime/backends/backend.h"
+#include "runtime/base/tensor.h"
+
+namespace wsi {
+
+struct Launch {
+  std::string op;
+  std::string node;
+  Attributes attributes;
+  std::vector<const Tensor*> inputs;               // Null: absent.
+  std::vector<std::optional<TensorType>> outputs;  // None: not asked for.
+  Bytes workspace_bytes = 0;
+  std::optional<std::pair<int, int>> in_place;  // (output, input) that share memory.
+};
+
+class LaunchRunner {
+ public:
+  explicit LaunchRunner(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
+  // The outputs, or an error: also where the kernel wrote outside its outputs and
+  // workspace. An output that was not asked for is an empty tensor.
+  Result<std::vector<Tensor>> Run(const Launch& launch);
+
+ private:
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Lane> lane_;  // The compute lane, from the first run on.
+};
+
+// What InferTypes gives for a launch: one type per entry of `outputs`, of which those
+// that are false stay without; and the workspace that the operator asks for.
+Status InferLaunch(Launch& launch, const std::vector<bool>& outputs);
+
+}  // namespace wsi
