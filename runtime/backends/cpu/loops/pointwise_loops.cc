@@ -159,10 +159,10 @@ struct HardSwishGrad {
   }
 };
 struct LeakyReluGrad {
-  static float Of(float g, float x, Numbers k) { return x < 0.0F ? g * k.a : g; }
+  static float Of(float g, float x, Numbers k) { return x > 0.0F ? g : g * k.a; }
 };
 struct EluGrad {
-  static float Of(float g, float y, Numbers k) { return y < 0.0F ? g * (y + k.a) : g; }
+  static float Of(float g, float y, Numbers k) { return y > 0.0F ? g : g * (y + k.a); }
 };
 struct MovingAverage {
   static float Of(float a, float b, Numbers k) { return a * k.a + b * (1.0F - k.a); }
