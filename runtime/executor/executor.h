@@ -82,8 +82,9 @@ class Executor {
   // The program's number, or kInvalidInput.
   Result<int> FindProgram(std::string_view name) const;
 
-  // A tensor has the shape of the plan's value; its numbers are cast to the value's
-  // type, floats never to integers. Bytes are the value's own.
+  // A tensor has the shape of the plan's value, the model's axes already permuted by
+  // Value.permutation; its numbers are cast to the value's type, floats never to
+  // integers. Bytes are the value's own.
   Status WriteInput(int program, int index, const Tensor& tensor);
   Status WriteInput(int program, int index, std::span<const std::byte> bytes);
   Status WriteInput(int program, std::string_view name, const Tensor& tensor);

@@ -123,6 +123,23 @@ class StructureVerifier {
                                       shape.ToString(), shape.ByteCount(dtype), size));
     }
     bytes_.push_back(shape.ByteCount(dtype));
+    return VerifyValuePermutation(value);
+  }
+
+  static Status VerifyValuePermutation(const plan::Value& value) {
+    if (value.permutation_size() == 0) return {};
+    if (value.role() != plan::ROLE_INPUT && value.role() != plan::ROLE_TARGET) {
+      return InvalidInput("permutation of neither an input nor a target");
+    }
+    const int rank = value.dims_size();
+    uint32_t seen = 0;  // Rank is at most Shape::kMaxRank.
+    for (const int64_t axis : value.permutation()) {
+      if (!InRange(axis, rank)) return InvalidInput("permutation is none");
+      seen |= 1U << axis;
+    }
+    if (value.permutation_size() != rank || seen != (1U << rank) - 1) {
+      return InvalidInput("permutation is none");
+    }
     return {};
   }
 

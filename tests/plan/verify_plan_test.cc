@@ -33,6 +33,13 @@ TEST(VerifyPlan, AcceptsTheSmallPlan) {
   EXPECT_TRUE(status.ok()) << status.message();
 }
 
+TEST(VerifyPlan, AcceptsAPermutedInput) {
+  Plan plan = MakeSmallPlan();
+  ValueOf(plan, "x")->add_permutation(1);
+  ValueOf(plan, "x")->add_permutation(0);
+  EXPECT_TRUE(VerifyPlan(plan).ok());
+}
+
 struct Mutation {
   const char* message;  // Part of the error.
   std::function<void(Plan&)> apply;
@@ -93,6 +100,18 @@ TEST(VerifyPlan, Values) {
        }},
       {"buffer -1", [](Plan& p) { ValueOf(p, "h")->set_buffer(-1); }},
       {"buffer 999", [](Plan& p) { ValueOf(p, "h")->set_buffer(999); }},
+      {"permutation of neither", [](Plan& p) { ValueOf(p, "h")->add_permutation(0); }},
+      {"permutation is none", [](Plan& p) { ValueOf(p, "t")->add_permutation(0); }},
+      {"permutation is none",
+       [](Plan& p) {
+         ValueOf(p, "t")->add_permutation(1);
+         ValueOf(p, "t")->add_permutation(1);
+       }},
+      {"permutation is none",
+       [](Plan& p) {
+         ValueOf(p, "t")->add_permutation(0);
+         ValueOf(p, "t")->add_permutation(int64_t{1} << 40);
+       }},
       {"not among the persistents",
        [](Plan& p) { ValueOf(p, "h")->set_role(plan::ROLE_PARAMETER); }},
   });
