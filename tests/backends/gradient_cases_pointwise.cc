@@ -34,9 +34,9 @@ void AddBinary(std::vector<GradientCase>& cases) {
     cases.push_back({op, "same", {}, {{{2, 3, 4}}, {{2, 3, 4}, second}}, {0, 1}});
     cases.push_back({op, "right_row", {}, {{{2, 3, 4}}, {{4}, second}}, {0, 1}});
     cases.push_back({op, "left_column", {}, {{{3, 1}}, {{2, 3, 4}, second}}, {0, 1}});
-    cases.push_back({op, "both", {}, {{{2, 1, 4}}, {{3, 1}, second}}, {0, 1}});
+    cases.push_back({op, "both", {}, {{{2, 1, 9}}, {{8, 1}, second}}, {0, 1}});
     cases.push_back({op, "scalar", {}, {{{2, 3, 4}}, Number(0.75)}, {0, 1}});
-    cases.push_back({op, "ones", {}, {{{1, 3}}, {{1, 1, 3}, second}}, {0, 1}});
+    cases.push_back({op, "ones", {}, {{{1, 16}}, {{1, 1, 16}, second}}, {0, 1}});
   }
   // Where operands are equal each gets half, which is what central differences see.
   const Operand ones{{2, 3}, Fill::kNumber, 1};
@@ -54,7 +54,7 @@ void AddBinary(std::vector<GradientCase>& cases) {
 
 void AddWhere(std::vector<GradientCase>& cases) {
   cases.push_back({"Where", "same", {}, {Truth({2, 3, 4}), {{2, 3, 4}}, {{2, 3, 4}}}, {1, 2}});
-  cases.push_back({"Where", "broadcast", {}, {Truth({3, 1}), {{2, 1, 4}}, {{4}}}, {1, 2}});
+  cases.push_back({"Where", "broadcast", {}, {Truth({16, 1}), {{2, 1, 4}}, {{4}}}, {1, 2}});
   cases.push_back({"Where", "wide_condition", {}, {Truth({5, 3, 4}), {{3, 4}}, {{}}}, {1, 2}});
 }
 

@@ -66,7 +66,8 @@ void AddNorms(std::vector<GradientCase>& cases) {
   const Attributes relu = With(norm, "relu", int64_t{1});
   cases.push_back({"BatchNormTrain", "image", norm, {x, scale, shift}, {0, 1, 2}, 3});
   cases.push_back({"BatchNormTrain", "rows", norm, {{{7, 4}}, scale, shift}, {0, 1, 2}, 3});
-  const std::vector<Operand> frozen = {x, scale, shift, shift, var};
+  const Operand near{{4}, Fill::kUnit};  // So that no channel is off altogether.
+  const std::vector<Operand> frozen = {x, scale, near, near, var};
   std::vector<Operand> residual = frozen;
   residual.push_back(x);
   cases.push_back({"BatchNormApply", "frozen", norm, frozen, {0}});
