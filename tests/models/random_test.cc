@@ -30,7 +30,6 @@ TEST(WeightRandom, DependsOnSeedNameAndPositionOnly) {
   EXPECT_NE(values, Normal(1, "b", 101));
 }
 
-// Against the C library's functions, over uniforms that reach every octant.
 TEST(WeightRandom, NormalHasTheMomentsAndTailsOfOne) {
   const std::vector<float> values = Normal(3, "w", 1'000'000);
   double sum = 0;

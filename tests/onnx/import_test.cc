@@ -177,24 +177,28 @@ TEST(Import, SizesThatCannotBeBound) {
             "--input-size HxW and --batch N)");
 }
 
+// One symbol, bound by --batch where it is axis 0, has that size elsewhere, too.
 TEST(Import, SymbolsBindAlikeEverywhere) {
-  TestModel model(13);
-  model.Input("a", {-1, 3}).Input("b", {2, 3}).Output("y").Node("Add", {"a", "b"}, {"y"});
-  model.graph()
-      .mutable_input(0)
-      ->mutable_type()
-      ->mutable_tensor_type()
-      ->mutable_shape()
-      ->mutable_dim(1)
-      ->set_dim_param("k");
-  model.graph()
-      .mutable_input(1)
-      ->mutable_type()
-      ->mutable_tensor_type()
-      ->mutable_shape()
-      ->mutable_dim(1)
-      ->set_dim_param("k");
-  EXPECT_THAT(ImportNodes(model), testing::HasSubstr("axis 1 ('k') is not known"));
+  const auto model = [](int64_t fixed) {
+    TestModel both(13);
+    both.Input("a", {-1, 1}).Input("b", {1, -1}).Output("y").Node("Add", {"a", "b"}, {"y"});
+    const auto axis = [&](int input, int index) {
+      return both.graph()
+          .mutable_input(input)
+          ->mutable_type()
+          ->mutable_tensor_type()
+          ->mutable_shape()
+          ->mutable_dim(index);
+    };
+    axis(0, 0)->set_dim_param("k");
+    axis(1, 1)->set_dim_param("k");
+    if (fixed > 0) axis(1, 0)->set_dim_param("k");
+    return both;
+  };
+  EXPECT_EQ(ImportNodes(model(0)), "%y : f32[1,1] = Add(%a, %b)\n");
+  ImportOptions options;
+  options.batch = 3;
+  EXPECT_EQ(ImportNodes(model(1), options), "%y : f32[3,3] = Add(%a, %b)\n");
 }
 
 TEST(Import, AllProblemsAtOnce) {
