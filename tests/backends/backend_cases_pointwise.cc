@@ -65,6 +65,7 @@ void AddGradients(std::vector<BackendCase>& cases) {
   add("LeakyReluGrad", Fill::kTies, {{"alpha", 0.25}});
   add("EluGrad", Fill::kUnit, {{"alpha", 1.5}});
   add("EluGrad", Fill::kNegative, {{"alpha", 4.0}}, "_negative");
+  add("EluGrad", Fill::kTies, {{"alpha", 1.5}}, "_ties");
 }
 
 struct Pair {
