@@ -5,6 +5,7 @@ usage: preprocess.py BUILD_FOLDER SOURCE
 """
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -14,8 +15,8 @@ source = os.path.abspath(source)
 for entry in json.load(open(os.path.join(build, "compile_commands.json"))):
     if os.path.abspath(os.path.join(entry["directory"], entry["file"])) == source:
         command = shlex.split(entry["command"])
-        if os.path.basename(command[0]) == "ccache":
-            command = command[1:]
+        # Everything before the compiler is its launcher.
+        del command[:next(i for i, word in enumerate(command) if re.search(r"(\+\+|cc)$", word))]
         at = command.index("-o")
         del command[at:at + 2]
         command[command.index("-c")] = "-E"

@@ -13,6 +13,10 @@ namespace CLI {
 class App;
 }
 
+namespace wsi::plan {
+class Value;
+}
+
 namespace wsi {
 
 struct PlanArguments {
