@@ -134,7 +134,9 @@ Result<std::optional<Sample>> SlideLoader::Next() {
   }
 }
 
-bool SlideLoader::EverythingWasBad() const { return stats_.delivered == 0 && stats_.skipped > 0; }
+bool SlideLoader::EverythingWasBad() const {
+  return options_.delivered_before + stats_.delivered == 0 && stats_.skipped > 0;
+}
 
 void SlideLoader::Cancel() {
   {

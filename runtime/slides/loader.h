@@ -44,6 +44,9 @@ struct LoaderOptions {
   Bytes cache_bytes = 0;                             // For decoded samples, beside the ring.
   AugmentOptions augment = {};
   int64_t seed = 0;  // For `augment`.
+  // Samples that an earlier loader delivered of the same requests: with some, it is no error if
+  // the rest are bad.
+  int64_t delivered_before = 0;
 };
 
 struct SampleRequest {

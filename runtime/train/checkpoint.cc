@@ -24,6 +24,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr Bytes kMaxJsonBytes = Bytes{1} << 20;
+constexpr std::string_view kStepPrefix = "step-";
+constexpr const char* kLatest = "LATEST";
 constexpr const char* kAside = ".old";
 constexpr std::array<const char*, 3> kFiles = {"weights.safetensors", "optimizer.safetensors",
                                                "trainer.json"};
@@ -90,11 +92,10 @@ Result<TrainerState> StateFromJson(const std::string& path) {
 
 // N of "step-N"; -1 for any other name.
 int64_t StepOf(const std::string& name) {
-  constexpr std::string_view kPrefix = "step-";
-  if (!name.starts_with(kPrefix)) return -1;
+  if (!name.starts_with(kStepPrefix)) return -1;
   int64_t step = -1;
   const char* end = name.data() + name.size();
-  const auto [rest, error] = std::from_chars(name.data() + kPrefix.size(), end, step);
+  const auto [rest, error] = std::from_chars(name.data() + kStepPrefix.size(), end, step);
   return error == std::errc() && rest == end ? step : -1;
 }
 
@@ -215,9 +216,7 @@ Status CheckpointStore::Publish(const std::string& temporary, const std::string&
   }
   if (ops_->Rename(temporary.c_str(), target.c_str()) != 0) return SystemError(target);
   WSI_RETURN_IF_ERROR(SyncFolder(folder_, ops_));
-  WSI_RETURN_IF_ERROR(WriteFile(folder_ + "/LATEST", name + "\n", {.force = true, .ops = ops_}));
-  if (exists) fs::remove_all(aside, error);
-  return error ? IoError(fmt::format("{}: {}", aside, error.message())) : Status();
+  return WriteFile(folder_ + "/" + kLatest, name + "\n", {.force = true, .ops = ops_});
 }
 
 Status CheckpointStore::Save(Executor& executor, const TrainerState& state, int keep) {
@@ -235,26 +234,39 @@ Status CheckpointStore::Save(Executor& executor, const TrainerState& state, int 
     fs::remove_all(temporary, error);
     return written.WithContext("checkpoint not saved");
   }
-  WSI_RETURN_IF_ERROR(Publish(temporary, name).WithContext("checkpoint not saved"));
-  return Prune(keep);
+  const Status published = Publish(temporary, name);
+  if (!published.ok()) {
+    fs::remove_all(temporary, error);
+    return published.WithContext("checkpoint not saved");
+  }
+  return Prune(state.step, keep);
 }
 
-Status CheckpointStore::Prune(int keep) const {
+Status CheckpointStore::Prune(int64_t newest, int keep) const {
   std::vector<int64_t> steps;
+  std::vector<std::string> unwanted;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
-    const int64_t step = StepOf(entry.path().filename().string());
-    if (step >= 0) steps.push_back(step);
+    const std::string name = entry.path().filename().string();
+    const int64_t step = StepOf(name);
+    if (step >= 0 && step <= newest) {
+      steps.push_back(step);
+    } else if (name != kLatest) {
+      unwanted.push_back(name);
+    }
   }
   std::sort(steps.rbegin(), steps.rend());
   for (size_t i = static_cast<size_t>(std::max(keep, 1)); i < steps.size(); ++i) {
-    fs::remove_all(fmt::format("{}/step-{}", folder_, steps[i]), error);
+    unwanted.push_back(fmt::format("{}{}", kStepPrefix, steps[i]));
+  }
+  for (const std::string& name : unwanted) {
+    if (!error) fs::remove_all(folder_ + "/" + name, error);
   }
   return error ? IoError(fmt::format("{}: {}", folder_, error.message())) : Status();
 }
 
 Result<std::optional<std::string>> CheckpointStore::Latest() const {
-  const std::string latest = folder_ + "/LATEST";
+  const std::string latest = folder_ + "/" + kLatest;
   std::error_code error;
   if (!fs::exists(latest, error)) return std::optional<std::string>();
   WSI_ASSIGN_OR_RETURN(std::string name, ReadFile(latest, kMaxJsonBytes));
@@ -270,9 +282,15 @@ Result<TrainerState> CheckpointStore::Load(const std::string& folder, Executor& 
   const std::string manifest_path = folder + "/manifest.json";
   WSI_ASSIGN_OR_RETURN(const std::string text, ReadFile(manifest_path, kMaxJsonBytes));
   try {
-    for (const Json& file : Json::parse(text).at("files")) {
+    const Json files = Json::parse(text).at("files");
+    if (files.size() != kFiles.size()) {
+      return InvalidInput(fmt::format("{}: {} files, a checkpoint has {}", manifest_path,
+                                      files.size(), kFiles.size()));
+    }
+    for (size_t i = 0; i < kFiles.size(); ++i) {
+      const Json& file = files[i];
       const auto name = file.at("name").get<std::string>();
-      if (std::find(kFiles.begin(), kFiles.end(), name) == kFiles.end()) {
+      if (name != kFiles[i]) {
         return InvalidInput(fmt::format("{}: unknown file '{}'", manifest_path, name));
       }
       WSI_ASSIGN_OR_RETURN(const auto found, SizeAndHash(folder + "/" + name));

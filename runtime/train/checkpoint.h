@@ -63,7 +63,9 @@ class CheckpointStore {
  private:
   Status WriteFiles(const std::string& folder, Executor& executor, const TrainerState& state);
   Status Publish(const std::string& temporary, const std::string& name);
-  Status Prune(int keep) const;
+  // Keeps `newest` and the checkpoints before it, `keep` in all; everything else in
+  // the folder, which kills and abandoned steps have left, goes.
+  Status Prune(int64_t newest, int keep) const;
 
   std::string run_dir_;
   std::string folder_;  // RUN_DIR/checkpoints

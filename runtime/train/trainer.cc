@@ -89,6 +89,7 @@ Result<bool> Trainer::Resume() {
 
 Result<TrainSummary> Trainer::Run(const std::atomic<bool>& stop) {
   const Clock::time_point start = Clock::now();
+  options_.loader.delivered_before = state_.loss_count * batch_;
   WSI_ASSIGN_OR_RETURN(feeder_, BatchFeeder::Make(executor_, program_, manifest_, options_.loader));
   WSI_RETURN_IF_ERROR(feeder_->Enqueue(RowsOfEpoch(state_.epoch, state_.position), state_.epoch));
   enqueued_epoch_ = state_.epoch;
@@ -202,7 +203,8 @@ Status Trainer::EndEpoch() {
         LoadWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel));
   }
   state_.learning_rate = rate_.state();
-  consumed_before_ += state_.position;
+  // Not the position: looking for this epoch's last slide may have skipped the next one's first.
+  consumed_before_ += StepsPerEpoch() * batch_ * accumulation_;
   state_.position = 0;
   state_.loss_sum = 0;
   state_.loss_count = 0;
