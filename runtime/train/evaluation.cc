@@ -144,7 +144,7 @@ Status CheckClasses(const plan::Plan& plan, const Manifest& manifest) {
     int64_t columns = output.dims_size() >= 2 ? output.dims(1) : 1;
     if (columns == 1 && plan.training().loss() == "bce") columns = 2;
     const auto classes = static_cast<int64_t>(manifest.class_names.size());
-    if (columns == classes || (columns > classes && classes >= 2)) return {};
+    if (columns >= classes) return {};
     return InvalidInput(fmt::format(
         "{}: {} classes, but the model gives {} scores a slide; make the model with --classes {}",
         manifest.path, classes, columns, classes));

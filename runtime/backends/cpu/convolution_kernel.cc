@@ -32,52 +32,85 @@ KernelResult ConvolutionKernel::Make(const Convolution& convolution, Convolution
 }
 
 Status ConvolutionKernel::Prepare() {
-  for (const Slab& slab : CutConvolution(convolution_, kind_)) {
-    WSI_RETURN_IF_ERROR(AddSlab(slab));
-  }
-  const dnnl::engine& engine = context_.dnnl.engine;
+  const std::vector<Slab> slabs = CutConvolution(convolution_, kind_);
+  WSI_RETURN_IF_ERROR(MakePrimitives(slabs));
+  WSI_RETURN_IF_ERROR(MakeLayouts());
+  for (const Slab& slab : slabs) AddSlab(slab);
   if (primitives_.empty()) return {};
   for (const auto& p : primitives_) {
     scratchpad_bytes_ = std::max(scratchpad_bytes_, PaddedBytes(p->scratchpad));
     blocked_bytes_ =
         std::max(blocked_bytes_, PaddedBytes(p->blocked_x) + PaddedBytes(p->blocked_y));
   }
-  const dnnl::memory::desc& blocked = primitives_.front()->weights;
-  const dnnl::memory::desc plain = PlainWeights(convolution_);
-  const Bytes weight_bytes = PaddedBytes(blocked);
-  weight_floats_ = weight_bytes / 4;
-  const bool gradient = kind_ == ConvolutionKind::kWeightGrad;
-  if (blocked != plain) {
-    WSI_ASSIGN_OR_RETURN(reorder_, gradient ? MakeReorder(engine, convolution_, blocked, plain)
-                                            : MakeReorder(engine, convolution_, plain, blocked));
+  const Bytes weight_bytes = PaddedBytes(layouts_.back().desc);
+  if (kind_ != ConvolutionKind::kWeightGrad) {
+    return context_.scratch.Require(layouts_.back().offset + weight_bytes, scratchpad_bytes_);
   }
-  if (!gradient) return context_.scratch.Require(weight_bytes, scratchpad_bytes_);
+  weight_floats_ = weight_bytes / 4;
   lanes_ = std::min(static_cast<int64_t>(slabs_.size()),
                     std::clamp<int64_t>(kPartialBytes / weight_bytes, 4, 16));
   return context_.scratch.Require(lanes_ * weight_bytes,
                                   scratchpad_bytes_ + weight_bytes + blocked_bytes_);
 }
 
-Status ConvolutionKernel::AddSlab(const Slab& slab) {
+// The primitive of a slab: with the weight layout of the first, as long as oneDNN has a
+// fast kernel for that. Odd sizes at an edge may fall back to its reference kernel, a
+// thousand times slower; such a slab gets the layout that suits it.
+Result<SlabPrimitive> ConvolutionKernel::MakePrimitive(const Slab& slab) const {
+  const dnnl::engine& engine = context_.dnnl.engine;
+  std::optional<dnnl::memory::desc> weights;
+  if (!primitives_.empty()) weights = primitives_.front()->weights;
+  WSI_ASSIGN_OR_RETURN(SlabPrimitive primitive,
+                       MakeSlabPrimitive(engine, convolution_, kind_, slab, bias_, weights));
+  const bool is_slow = weights && primitive.implementation.starts_with("ref");
+  if (!is_slow || kind_ == ConvolutionKind::kWeightGrad) return primitive;
+  return MakeSlabPrimitive(engine, convolution_, kind_, slab, bias_, std::nullopt);
+}
+
+Status ConvolutionKernel::MakePrimitives(const std::vector<Slab>& slabs) {
+  for (const Slab& slab : slabs) {
+    const bool known = std::any_of(geometries_.begin(), geometries_.end(),
+                                   [&](const Slab& other) { return SameSizes(other, slab); });
+    if (known || slab.output_rows == 0) continue;
+    WSI_ASSIGN_OR_RETURN(SlabPrimitive primitive, MakePrimitive(slab));
+    primitives_.push_back(std::make_unique<SlabPrimitive>(std::move(primitive)));
+    geometries_.push_back(slab);
+  }
+  return {};
+}
+
+Status ConvolutionKernel::MakeLayouts() {
+  const dnnl::engine& engine = context_.dnnl.engine;
+  const dnnl::memory::desc plain = PlainWeights(convolution_);
+  Bytes offset = 0;
+  for (const auto& primitive : primitives_) {
+    const dnnl::memory::desc& desc = primitive->weights;
+    const bool known = std::any_of(layouts_.begin(), layouts_.end(),
+                                   [&](const WeightLayout& other) { return other.desc == desc; });
+    if (known) continue;
+    WeightLayout layout{.desc = desc, .reorder = {}, .offset = offset};
+    const bool gradient = kind_ == ConvolutionKind::kWeightGrad;
+    if (desc != plain) {
+      WSI_ASSIGN_OR_RETURN(layout.reorder, gradient
+                                               ? MakeReorder(engine, convolution_, desc, plain)
+                                               : MakeReorder(engine, convolution_, plain, desc));
+    }
+    layouts_.push_back(std::move(layout));
+    offset += PaddedBytes(desc);
+  }
+  return {};
+}
+
+void ConvolutionKernel::AddSlab(const Slab& slab) {
   SlabWork work;
   work.slab = slab;
   if (slab.output_rows > 0) {
-    for (const SlabWork& other : slabs_) {
-      if (other.primitive != nullptr && SameSizes(other.slab, slab)) {
-        work.primitive = other.primitive;
-        break;
-      }
-    }
-    const dnnl::engine& engine = context_.dnnl.engine;
-    if (work.primitive == nullptr) {
-      std::optional<dnnl::memory::desc> weights;
-      if (!primitives_.empty()) weights = primitives_.front()->weights;
-      WSI_ASSIGN_OR_RETURN(SlabPrimitive primitive,
-                           MakeSlabPrimitive(engine, convolution_, kind_, slab, bias_, weights));
-      primitives_.push_back(std::make_unique<SlabPrimitive>(std::move(primitive)));
-      work.primitive = primitives_.back().get();
-    }
+    size_t which = 0;
+    while (!SameSizes(geometries_[which], slab)) ++which;
+    work.primitive = primitives_[which].get();
     const SlabPrimitive& p = *work.primitive;
+    while (layouts_[work.layout].desc != p.weights) ++work.layout;
+    const dnnl::engine& engine = context_.dnnl.engine;
     work.x = dnnl::memory(p.x, engine, DNNL_MEMORY_NONE);
     work.y = dnnl::memory(p.y, engine, DNNL_MEMORY_NONE);
     work.weights = dnnl::memory(p.weights, engine, DNNL_MEMORY_NONE);
@@ -93,13 +126,13 @@ Status ConvolutionKernel::AddSlab(const Slab& slab) {
     }
   }
   slabs_.push_back(std::move(work));
-  return {};
 }
 
-Status ConvolutionKernel::RunReorder(const void* from, void* to) {
+Status ConvolutionKernel::RunReorder(const std::vector<ReorderPart>& reorder, const void* from,
+                                     void* to) {
   std::atomic<bool> failed = false;
-  context_.pool.ParallelFor(static_cast<int64_t>(reorder_.size()), [&](int64_t i, int worker) {
-    const ReorderPart& part = reorder_[static_cast<size_t>(i)];
+  context_.pool.ParallelFor(static_cast<int64_t>(reorder.size()), [&](int64_t i, int worker) {
+    const ReorderPart& part = reorder[static_cast<size_t>(i)];
     SetHandle(part.from, from);
     SetHandle(part.to, to);
     const Status status = Execute(part.reorder, context_.dnnl.streams[static_cast<size_t>(worker)],
@@ -123,8 +156,9 @@ Status ConvolutionKernel::RunSlab(SlabWork& work, const LaunchArguments& argumen
   }
   const dnnl::stream& stream = context_.dnnl.streams[static_cast<size_t>(worker)];
   SetHandle(work.scratchpad, context_.scratch.worker<float>(worker));
-  const float* shared = context_.scratch.shared<float>();
-  SetHandle(work.weights, reorder_.empty() ? arguments.input<float>(1) : shared);
+  const WeightLayout& layout = layouts_[work.layout];
+  const float* reordered = context_.scratch.shared<float>() + layout.offset / 4;
+  SetHandle(work.weights, layout.reorder.empty() ? arguments.input<float>(1) : reordered);
   if (kind_ == ConvolutionKind::kInputGrad) {
     SetHandle(work.x, arguments.output<float>(0) + x_offset);
     SetHandle(work.y, arguments.input<float>(0) + y_offset);
@@ -219,15 +253,17 @@ Status ConvolutionKernel::RunWeightGrad(const LaunchArguments& arguments) {
   if (failed) return InternalError("oneDNN could not run a convolution's weight gradient");
   AddPartials();
   const float* sum = context_.scratch.shared<float>();
-  if (!reorder_.empty()) return RunReorder(sum, arguments.output<float>(0));
+  const std::vector<ReorderPart>& reorder = layouts_.front().reorder;
+  if (!reorder.empty()) return RunReorder(reorder, sum, arguments.output<float>(0));
   std::copy(sum, sum + convolution_.weight_elements(), arguments.output<float>(0));
   return {};
 }
 
 Status ConvolutionKernel::Run(const LaunchArguments& arguments) {
   if (kind_ == ConvolutionKind::kWeightGrad) return RunWeightGrad(arguments);
-  if (!reorder_.empty()) {
-    WSI_RETURN_IF_ERROR(RunReorder(arguments.input<float>(1), context_.scratch.shared<float>()));
+  for (const WeightLayout& layout : layouts_) {
+    WSI_RETURN_IF_ERROR(RunReorder(layout.reorder, arguments.input<float>(1),
+                                   context_.scratch.shared<float>() + layout.offset / 4));
   }
   std::atomic<bool> failed = false;
   context_.pool.ParallelFor(static_cast<int64_t>(slabs_.size()), [&](int64_t i, int worker) {

@@ -11,7 +11,8 @@
 namespace wsi::cpu {
 
 // Weights are reordered into oneDNN's layout at the start of a launch, in shared
-// scratch. A weight gradient is the sum of several partial results there, each of
+// scratch; where a slab of odd sizes has no fast kernel for the layout of the others,
+// into a second one for it. A weight gradient is the sum of several partial results there, each of
 // which adds up the slabs of one lane: lane l has slabs l, l + lanes, ... in order.
 class ConvolutionKernel final : public Kernel {
  public:
@@ -23,9 +24,16 @@ class ConvolutionKernel final : public Kernel {
   std::vector<std::string> Implementations() const;
 
  private:
+  // One of oneDNN's layouts of the weights, in shared scratch.
+  struct WeightLayout {
+    dnnl::memory::desc desc;
+    std::vector<ReorderPart> reorder;  // Empty where it is the plan's own.
+    Bytes offset = 0;
+  };
   struct SlabWork {
     Slab slab;
     const SlabPrimitive* primitive = nullptr;  // Null: dx of these rows is 0.
+    size_t layout = 0;                         // In layouts_.
     dnnl::memory x;
     dnnl::memory y;
     // Copies of x and y in blocks of channels, per worker, where oneDNN wants them.
@@ -40,24 +48,29 @@ class ConvolutionKernel final : public Kernel {
                     Context& context)
       : convolution_(convolution), kind_(kind), bias_(bias), context_(context) {}
   Status Prepare();
-  Status AddSlab(const Slab& slab);
+  Status MakePrimitives(const std::vector<Slab>& slabs);
+  Result<SlabPrimitive> MakePrimitive(const Slab& slab) const;
+  Status MakeLayouts();
+  void AddSlab(const Slab& slab);
   Status RunSlab(SlabWork& work, const LaunchArguments& arguments, int worker);
   Status RunWeightGradSlab(SlabWork& work, const LaunchArguments& arguments, float* out,
                            int worker);
   Status RunLane(const LaunchArguments& arguments, int64_t lane, int worker);
   Status RunWeightGrad(const LaunchArguments& arguments);
   Status BlockActivations(SlabWork& work, int worker);
-  Status RunReorder(const void* from, void* to);
+  Status RunReorder(const std::vector<ReorderPart>& reorder, const void* from, void* to);
   void AddPartials();
 
   Convolution convolution_;
   ConvolutionKind kind_;
   bool bias_;
   Context& context_;
+  // Primitive i is for slabs of the sizes of geometries_[i].
   std::vector<std::unique_ptr<SlabPrimitive>> primitives_;
+  std::vector<Slab> geometries_;
+  std::vector<WeightLayout> layouts_;  // Of a weight gradient: one.
   std::vector<SlabWork> slabs_;
-  std::vector<ReorderPart> reorder_;  // Empty where the layouts agree.
-  int64_t weight_floats_ = 0;         // Of one copy in oneDNN's layout, padded.
+  int64_t weight_floats_ = 0;  // Of a weight gradient's partial result, padded.
   int64_t lanes_ = 1;
   // Of a worker's scratch: oneDNN's part, one copy of the weights, blocked activations.
   Bytes scratchpad_bytes_ = 0;
