@@ -38,7 +38,7 @@ class Parser {
   Result<TypedOutput> Typed();
   Status Declaration(const TypedOutput& output);
   Status Contents(const Value& value, const Token& key);
-  Status NodeStatement(std::vector<TypedOutput> outputs);
+  Status NodeStatement(const std::vector<TypedOutput>& outputs);
   Result<std::vector<ValueId>> Operands();
   Status NodeTail(Node& node);
   Status AddNode(Node node, const std::vector<TypedOutput>& outputs);
@@ -225,7 +225,7 @@ Status Parser::AddNode(Node node, const std::vector<TypedOutput>& outputs) {
   return {};
 }
 
-Status Parser::NodeStatement(std::vector<TypedOutput> outputs) {
+Status Parser::NodeStatement(const std::vector<TypedOutput>& outputs) {
   WSI_RETURN_IF_ERROR(reader_.Punctuation("="));
   Node node;
   WSI_ASSIGN_OR_RETURN(node.op, reader_.WordOrString("an operator"));
@@ -238,7 +238,7 @@ Status Parser::ValueOrNode() {
   std::vector<TypedOutput> outputs;
   if (reader_.TakeIf("(")) {  // "() = Op(...)": a node without outputs.
     WSI_RETURN_IF_ERROR(reader_.Punctuation(")"));
-    return NodeStatement(std::move(outputs));
+    return NodeStatement(outputs);
   }
   WSI_ASSIGN_OR_RETURN(TypedOutput first, Typed());
   if (!reader_.IsPunctuation("=") && !reader_.IsPunctuation(",")) return Declaration(first);
@@ -247,7 +247,7 @@ Status Parser::ValueOrNode() {
     WSI_ASSIGN_OR_RETURN(TypedOutput next, Typed());
     outputs.push_back(std::move(next));
   }
-  return NodeStatement(std::move(outputs));
+  return NodeStatement(outputs);
 }
 
 Status Parser::OutputsStatement() {

@@ -7,7 +7,8 @@ namespace wsi {
 Result<ValueId> SumToShape(GradBuilder& g, ValueId gradient, const Shape& from,
                            const Shape& original) {
   if (from == original) return gradient;
-  const Shape to = original;  // A copy: Emit moves the graph's values.
+  // A copy: Emit moves the graph's values.
+  const Shape to = original;  // NOLINT(performance-unnecessary-copy-initialization)
   const int extra = from.rank() - to.rank();
   WSI_CHECK(extra >= 0);
   std::vector<int64_t> axes;  // Those that broadcasting stretched.

@@ -144,7 +144,7 @@ Status GradPad(GradBuilder& g) {
   std::vector<int64_t> axes, starts, ends;
   for (int i = 0; i < x.rank(); ++i) {
     const int64_t before = pads[static_cast<size_t>(i)];
-    if (before == 0 && pads[static_cast<size_t>(x.rank() + i)] == 0) continue;
+    if (before == 0 && pads[static_cast<size_t>(x.rank()) + static_cast<size_t>(i)] == 0) continue;
     axes.push_back(i);
     starts.push_back(before);
     ends.push_back(before + x[i]);

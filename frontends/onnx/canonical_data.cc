@@ -186,11 +186,11 @@ Result<std::vector<int64_t>> ReadPads(NodeImport& n, int rank) {
   if (given.size() != 2 * axes.size()) {
     return InvalidInput(fmt::format("pads has {} entries for {} axes", given.size(), axes.size()));
   }
-  std::vector<int64_t> pads(static_cast<size_t>(2 * rank));
+  std::vector<int64_t> pads(2 * static_cast<size_t>(rank));
   for (size_t i = 0; i < axes.size(); ++i) {
     WSI_ASSIGN_OR_RETURN(const int axis, NormalizeAxis(axes[i], rank));
     pads[static_cast<size_t>(axis)] = given[i];
-    pads[static_cast<size_t>(axis + rank)] = given[axes.size() + i];
+    pads[static_cast<size_t>(axis) + static_cast<size_t>(rank)] = given[axes.size() + i];
   }
   return pads;
 }
@@ -212,13 +212,13 @@ Status ImportPad(NodeImport& n) {
     WSI_ASSIGN_OR_RETURN(value, n.StaticFloat(2, "constant_value"));
   }
   WSI_ASSIGN_OR_RETURN(std::vector<int64_t> pads, ReadPads(n, rank));
-  if (pads.size() != static_cast<size_t>(2 * rank)) {
+  if (pads.size() != 2 * static_cast<size_t>(rank)) {
     return InvalidInput(fmt::format("pads has {} entries, {} are needed", pads.size(), 2 * rank));
   }
   SliceBounds crop;
   for (int axis = 0; axis < rank; ++axis) {
     int64_t& before = pads[static_cast<size_t>(axis)];
-    int64_t& after = pads[static_cast<size_t>(axis + rank)];
+    int64_t& after = pads[static_cast<size_t>(axis) + static_cast<size_t>(rank)];
     const int64_t size = input[axis];
     if (before >= 0 && after >= 0) continue;
     const int64_t cut_before = std::max(-before, int64_t{0});

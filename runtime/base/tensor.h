@@ -98,7 +98,7 @@ constexpr DType DTypeOf<bool>() {
 }
 
 template <typename T>
-Tensor Tensor::Of(Shape shape, std::span<const T> values) {
+Tensor Tensor::Of(Shape shape, std::span<const T> values) {  // NOLINT(performance-unnecessary-*)
   Tensor tensor = Make(DTypeOf<T>(), std::move(shape)).value();
   WSI_CHECK(tensor.data<T>().size() == values.size());
   for (size_t i = 0; i < values.size(); ++i) tensor.data<T>()[i] = values[i];
