@@ -32,14 +32,15 @@ step "slides: 64 to learn from (a quarter of them to validate on), 40 to test on
 "$bin/wsirun" slides make -o "$out/train" --count 64 --size 512 --seed 1 --test-fraction 0.25
 "$bin/wsirun" slides make -o "$out/test" --count 40 --size 512 --seed 2 --test-fraction 0
 
-step "model: ResNet-18, two classes; plan for 512 x 512 pixels"
-"$bin/wsi-model" resnet18 -o "$out/resnet18.onnx" --classes 2 --seed 1
+step "model: ResNet-18 with Fixup initialisation, two classes; plan for 512 x 512 pixels"
+"$bin/wsi-model" resnet18 -o "$out/resnet18.onnx" --norm fixup --classes 2 --seed 1
 "$bin/wsic" compile "$out/resnet18.onnx" -o "$out/resnet18.plan" --input-size 512x512 \
-  --optimizer adamw --learning-rate 3e-4
+  --optimizer adamw --learning-rate 1e-4 --clip-norm 1
 
-step "training until the validation AUC is 0.95"
+step "training from slide-level labels until validation tells the classes apart"
 "$bin/wsirun" train "$out/resnet18.plan" --slides "$out/train/slides.csv" --run-dir "$out/run" \
-  --val-split test --epochs 40 --until-auc 0.95 --augment rotations --cache-mem 1GiB --seed 1
+  --val-split test --epochs 40 --until-auc 0.95 --min-epochs 8 --augment rotations \
+  --cache-mem 1GiB --seed 1
 
 step "evaluation on the test slides"
 "$bin/wsirun" eval "$out/resnet18.plan" --checkpoint "$out/run" \

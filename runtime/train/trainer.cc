@@ -98,7 +98,8 @@ Result<TrainSummary> Trainer::Run(const std::atomic<bool>& stop) {
   WSI_RETURN_IF_ERROR(events_.Write("start", {{"epoch", state_.epoch}, {"step", state_.step}}));
   while (state_.epoch < options_.epochs && state_.step < options_.max_steps) {
     WSI_RETURN_IF_ERROR(RunEpoch(stop));
-    if (state_.best_metric >= options_.until_auc) break;
+    const bool reached = state_.best_metric >= options_.until_auc;
+    if (reached && state_.epoch >= options_.min_epochs) break;
   }
   progress_.Finish();
   if (state_.position > 0) WSI_RETURN_IF_ERROR(SaveCheckpoint());  // max_steps, mid-epoch.

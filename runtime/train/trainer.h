@@ -33,7 +33,8 @@ struct TrainOptions {
   int64_t max_steps = std::numeric_limits<int64_t>::max();  // Ends there, with a checkpoint.
   int64_t seed = 0;
   LearningRateOptions schedule;  // steps_per_epoch and total_epochs are the trainer's.
-  double until_auc = 2;          // Ends when validation reaches it.
+  double until_auc = 2;          // Ends when validation has reached it,
+  int64_t min_epochs = 1;        // but not before so many epochs.
   int64_t checkpoint_steps = 0;  // Besides every epoch's end; 0: only there.
   int keep_checkpoints = 2;
   LoaderOptions loader;         // Its seed is the trainer's.

@@ -36,6 +36,7 @@ struct Arguments {
   std::optional<double> learning_rate;
   std::string memory = "auto";
   std::string device_mem;
+  std::string host_mem;
   bool deterministic = false;
   std::string dump_dir;
   std::string dump_after;
@@ -160,6 +161,10 @@ void FillTraining(const Arguments& a, LossKind loss, const Graph& infer, plan::T
 
 // Says what a budget lacks; `json` gets what a script wants to know.
 Status CheckBudget(const Arguments& a, const plan::Plan& plan) {
+  if (!a.host_mem.empty()) {
+    WSI_ASSIGN_OR_RETURN(const Bytes host, ParseBytes(a.host_mem));
+    WSI_CHECK(plan.host_peak_bytes() <= host);  // Resident plans keep nothing there.
+  }
   if (a.device_mem.empty()) return {};
   WSI_ASSIGN_OR_RETURN(const Bytes budget, ParseBytes(a.device_mem));
   if (plan.device_peak_bytes() <= budget) return {};
@@ -294,6 +299,7 @@ void AddPlanOptions(CLI::App& command, Arguments& a) {
       ->check(CLI::IsMember({"auto", "resident", "offload", "managed", "stream"}))
       ->capture_default_str();
   command.add_option("--device-mem", a.device_mem, "budget, for example 70GiB");
+  command.add_option("--host-mem", a.host_mem, "budget of the host tier, for example 100GiB");
   command.add_flag("--deterministic", a.deterministic, "same bits in every run");
   command.add_option("--dump-dir", a.dump_dir,
                      "write the graph behind every pass into this folder");

@@ -126,6 +126,9 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
       ->capture_default_str();
   command->add_option("--max-steps", a->train.max_steps, "end after so many optimizer steps")
       ->check(CLI::PositiveNumber);
+  command->add_option("--min-epochs", a->train.min_epochs, "before --until-auc may end it")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   command->add_option("--until-auc", a->train.until_auc, "end when validation reaches this AUC")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", a->train.seed, "of slide order, augmentation and dropout")
