@@ -34,7 +34,7 @@ Result<LoaderOptions> ToLoaderOptions(const SlideArguments& a) {
   options.threads = a.loader_threads;
   options.capacity = a.prefetch + 1;
   options.on_bad_slide = a.skip_bad ? BadSlidePolicy::kSkip : BadSlidePolicy::kFail;
-  options.log = [](const std::string& line) { fmt::print(stderr, "skipped: {}\n", line); };
+  options.log = [](const std::string& line) { fmt::print(stderr, "wsirun: {}\n", line); };
   WSI_ASSIGN_OR_RETURN(options.cache_bytes, ParseBytes(a.cache));
   return options;
 }
