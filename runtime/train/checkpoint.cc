@@ -260,7 +260,7 @@ Status CheckpointStore::Prune(int64_t newest, int keep) const {
     unwanted.push_back(fmt::format("{}{}", kStepPrefix, steps[i]));
   }
   for (const std::string& name : unwanted) {
-    if (!error) fs::remove_all(folder_ + "/" + name, error);
+    if (!error) fs::remove_all(fs::path(folder_) / name, error);
   }
   return error ? IoError(fmt::format("{}: {}", folder_, error.message())) : Status();
 }
@@ -293,7 +293,7 @@ Result<TrainerState> CheckpointStore::Load(const std::string& folder, Executor& 
       if (name != kFiles[i]) {
         return InvalidInput(fmt::format("{}: unknown file '{}'", manifest_path, name));
       }
-      WSI_ASSIGN_OR_RETURN(const auto found, SizeAndHash(folder + "/" + name));
+      WSI_ASSIGN_OR_RETURN(const auto found, SizeAndHash(fs::path(folder) / name));
       if (found.first != file.at("bytes").get<Bytes>() ||
           found.second != file.at("xxh3_128").get<std::string>()) {
         return InvalidInput(fmt::format(

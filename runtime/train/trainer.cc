@@ -147,6 +147,7 @@ Result<bool> Trainer::MicroStep() {
                        executor_->Run(program_, is_last ? kAllPhases : kNoUpdate));
   if (!std::isfinite(loss)) {
     std::vector<std::string> slides;
+    slides.reserve(rows.size());
     for (const int64_t row : rows) {
       slides.push_back(manifest_->rows[static_cast<size_t>(row)].slide_id);
     }
