@@ -47,10 +47,10 @@ Result<BuiltModel> BuildDensenet(std::string_view name, const ModelOptions& opti
     }
     if (block == 4) break;
     const std::string transition = fmt::format("features.transition{}", block);
-    x = NormRelu(net, transition + ".norm", x, channels);
-    x = net.Conv(transition + ".conv", x,
+    x = NormRelu(net, fmt::format("{}.norm", transition), x, channels);
+    x = net.Conv(fmt::format("{}.conv", transition), x,
                  {.in = channels, .out = channels / 2, .init = Init::kHeFanIn});
-    x = net.AveragePool(transition + ".pool", x, {2, 2});
+    x = net.AveragePool(fmt::format("{}.pool", transition), x, {2, 2});
     channels /= 2;
   }
   x = NormRelu(net, "features.norm5", x, channels);

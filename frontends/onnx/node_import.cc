@@ -258,6 +258,7 @@ Status NodeImport::GiveAt(int i, std::string_view op, std::vector<ValueId> input
 Status NodeImport::GiveMany(std::string_view op, std::vector<ValueId> inputs, Attributes attributes,
                             int outputs) {
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(outputs));
   for (int i = 0; i < outputs; ++i) names.push_back(WantsOutput(i) ? OutputName(i) : "");
   while (names.size() > 1 && names.back().empty()) names.pop_back();
   if (names.front().empty()) names.front() = name_ + "/unread";
