@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <new>
 #include <optional>
+#include <set>
+#include <string>
 #include <unordered_map>
 
 #include "frontends/onnx/external_data.h"
@@ -175,6 +178,31 @@ class Exporter {
   std::unordered_map<std::string, int> by_name_;
 };
 
+// Sets training_mode to 0 and drops the outputs that inference does not have. Nodes whose
+// updated statistics are read by others or by the user stay as they are.
+int64_t UseRunningStatistics(onnx::GraphProto& graph) {
+  std::set<std::string> read;
+  for (const onnx::NodeProto& node : graph.node()) {
+    read.insert(node.input().begin(), node.input().end());
+  }
+  for (const onnx::ValueInfoProto& output : graph.output()) read.insert(output.name());
+  int64_t changed = 0;
+  for (onnx::NodeProto& node : *graph.mutable_node()) {
+    if (node.op_type() != "BatchNormalization" || !node.domain().empty()) continue;
+    const bool statistics_are_read =
+        std::any_of(node.output().begin() + std::min(node.output_size(), 1), node.output().end(),
+                    [&](const std::string& name) { return read.contains(name); });
+    if (statistics_are_read) continue;
+    for (onnx::AttributeProto& attribute : *node.mutable_attribute()) {
+      if (attribute.name() != "training_mode" || attribute.i() == 0) continue;
+      attribute.set_i(0);
+      while (node.output_size() > 1) node.mutable_output()->RemoveLast();
+      ++changed;
+    }
+  }
+  return changed;
+}
+
 }  // namespace
 
 Result<ExportReport> ExportOnnx(const std::string& model_path, const WeightMap& weights,
@@ -190,6 +218,7 @@ Result<ExportReport> ExportOnnx(const std::string& model_path, const WeightMap& 
     if (exporter.HasExternal()) WSI_RETURN_IF_ERROR(CheckOutputPath(data_path, options.force));
     WSI_RETURN_IF_ERROR(exporter.ReplaceInline(report));
     WSI_RETURN_IF_ERROR(exporter.WriteExternal(data_path, options));
+    report.inference_norms = UseRunningStatistics(*model->mutable_graph());
     WSI_RETURN_IF_ERROR(WriteModelFile(*model, output_path, options));
     return report;
   } catch (const std::bad_alloc&) {

@@ -10,7 +10,7 @@
 
 #include "runtime/base/status.h"
 
-struct _openslide;
+struct _openslide;  // NOLINT(bugprone-reserved-identifier): the library's own name
 
 namespace wsi {
 

@@ -42,6 +42,13 @@ Status Export(const Arguments& a) {
                        ExportOnnx(a.model, weights, a.output, {.force = a.force}));
   fmt::print(stderr, "wsic export: {}: {} tensors from {}\n", a.output, report.replaced,
              weights_path);
+  if (report.inference_norms > 0) {
+    fmt::print(
+        stderr,
+        "wsic export: {} BatchNormalization nodes use their running statistics; to train on, "
+        "compile with --norm train\n",
+        report.inference_norms);
+  }
   if (!report.kept.empty()) {
     fmt::print(stderr, "wsic export: kept as they were: {}\n", fmt::join(report.kept, ", "));
   }
