@@ -103,6 +103,9 @@ Result<std::vector<SlideRow>> MakeSyntheticSet(
   WSI_RETURN_IF_ERROR(CheckSetOptions(options));
   const std::string manifest = (std::filesystem::path(options.folder) / "slides.csv").string();
   WSI_RETURN_IF_ERROR(CheckOutputPath(manifest, options.force));
+  for (int64_t i = 0; i < options.count; ++i) {  // Before any file: every slide can be made.
+    WSI_RETURN_IF_ERROR(SlidePainter::Make(SpecOf(options, i)).status());
+  }
   std::error_code error;
   std::filesystem::create_directories(options.folder, error);
   if (error) return IoError(fmt::format("{}: {}", options.folder, error.message()));
