@@ -11,8 +11,8 @@
 #include <set>
 #include <utility>
 
+#include "runtime/base/content_hash.h"
 #include "runtime/base/file.h"
-#include "runtime/slides/content_hash.h"
 #include "runtime/slides/csv.h"
 #include "runtime/slides/manifest_checks.h"
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "runtime/slides/content_hash.h"
+#include "runtime/base/content_hash.h"
 #include "runtime/slides/slide.h"
 
 namespace wsi {

@@ -9,9 +9,9 @@
 #include <mutex>
 #include <thread>
 
+#include "runtime/base/content_hash.h"
 #include "runtime/base/file.h"
 #include "runtime/base/philox.h"
-#include "runtime/slides/content_hash.h"
 #include "runtime/slides/synth.h"
 #include "runtime/slides/tiff_pyramid.h"
 

@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "runtime/base/hash.h"
+#include "runtime/base/content_hash.h"
 #include "runtime/plan/plan.pb.h"
 #include "runtime/plan/plan_types.h"
 #include "runtime/plan/safetensors.h"
@@ -37,16 +37,8 @@ Status SystemError(const std::string& path) {
 
 Result<std::pair<Bytes, std::string>> SizeAndHash(const std::string& path) {
   WSI_ASSIGN_OR_RETURN(const InputFile file, InputFile::Open(path));
-  std::vector<std::byte> chunk(size_t{1} << 20);
-  Hasher hasher;
-  for (Bytes offset = 0; offset < file.size();) {
-    const auto bytes = std::min<Bytes>(file.size() - offset, static_cast<Bytes>(chunk.size()));
-    const std::span<std::byte> part(chunk.data(), static_cast<size_t>(bytes));
-    WSI_RETURN_IF_ERROR(file.ReadAt(offset, part));
-    hasher.Add(part);
-    offset += bytes;
-  }
-  return std::pair(file.size(), hasher.Finish().ToHex());
+  WSI_ASSIGN_OR_RETURN(std::string hash, HashFile(path));
+  return std::pair(file.size(), std::move(hash));
 }
 
 std::string StateToJson(const TrainerState& s) {

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "runtime/slides/content_hash.h"
+#include "runtime/base/content_hash.h"
 #include "tests/slides/slide_files.h"
 
 namespace wsi {

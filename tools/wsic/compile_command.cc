@@ -12,6 +12,7 @@
 #include "compiler/ir/text.h"
 #include "passes/lower.h"
 #include "passes/pipeline.h"
+#include "runtime/base/content_hash.h"
 #include "runtime/base/file.h"
 #include "runtime/base/hash.h"
 #include "runtime/plan/plan.pb.h"
@@ -87,16 +88,9 @@ Status CheckSupported(const Arguments& a) {
 
 // XXH3-128 of the model file and of the tensors that it brings.
 Result<std::string> HashModel(const std::string& path, const TensorStore& tensors) {
-  WSI_ASSIGN_OR_RETURN(const InputFile file, InputFile::Open(path));
+  WSI_ASSIGN_OR_RETURN(const std::string of_file, HashFile(path));
   Hasher hasher;
-  std::vector<std::byte> chunk(size_t{1} << 20);
-  for (Bytes at = 0; at < file.size();) {
-    const auto bytes = std::min(file.size() - at, static_cast<Bytes>(chunk.size()));
-    const std::span<std::byte> part(chunk.data(), static_cast<size_t>(bytes));
-    WSI_RETURN_IF_ERROR(file.ReadAt(at, part));
-    hasher.Add(part);
-    at += bytes;
-  }
+  hasher.Add(std::as_bytes(std::span(of_file)));
   for (const auto& [name, tensor] : tensors.tensors()) hasher.Add(tensor.bytes());
   return hasher.Finish().ToHex();
 }

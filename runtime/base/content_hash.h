@@ -1,4 +1,4 @@
-// The hash by which a manifest recognises a slide's bytes.
+// The hash by which manifests and checkpoints recognise a file's bytes.
 #pragma once
 
 #include <string>

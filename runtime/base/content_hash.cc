@@ -1,4 +1,4 @@
-#include "runtime/slides/content_hash.h"
+#include "runtime/base/content_hash.h"
 
 #include <algorithm>
 #include <vector>
