@@ -49,6 +49,7 @@ std::string StateToJson(const TrainerState& s) {
               {"loss_sum", s.loss_sum},
               {"loss_count", s.loss_count},
               {"best_metric", s.best_metric},
+              {"best_loss", s.best_loss},
               {"best_step", s.best_step},
               {"rate_scale", s.learning_rate.scale},
               {"rate_best_metric", s.learning_rate.best_metric},
@@ -69,6 +70,7 @@ Result<TrainerState> StateFromJson(const std::string& path) {
     json.at("loss_sum").get_to(s.loss_sum);
     json.at("loss_count").get_to(s.loss_count);
     json.at("best_metric").get_to(s.best_metric);
+    json.at("best_loss").get_to(s.best_loss);
     json.at("best_step").get_to(s.best_step);
     json.at("rate_scale").get_to(s.learning_rate.scale);
     json.at("rate_best_metric").get_to(s.learning_rate.best_metric);

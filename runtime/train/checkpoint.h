@@ -29,7 +29,8 @@ struct TrainerState {
   int64_t position = 0;  // Samples of the current epoch done.
   double loss_sum = 0;   // Over the current epoch's micro-steps.
   int64_t loss_count = 0;
-  double best_metric = -1e300;  // Of the best epoch so far, higher is better.
+  double best_metric = -1e300;  // Of the best epoch so far, higher is better;
+  double best_loss = 1e300;     // among equals the lower validation loss.
   int64_t best_step = -1;
   LearningRate::State learning_rate;
   bool operator==(const TrainerState&) const = default;

@@ -183,23 +183,29 @@ Status Trainer::EndEpoch() {
                           ? state_.loss_sum / static_cast<double>(state_.loss_count)
                           : std::numeric_limits<double>::quiet_NaN();
   summary_.last_loss = loss;
-  double metric = -loss;
-  if (!validation_rows_.empty()) WSI_RETURN_IF_ERROR(Validate(&metric));
+  Score score{.metric = -loss, .loss = loss};
+  if (!validation_rows_.empty()) {
+    WSI_ASSIGN_OR_RETURN(score, Validate());
+  }
   const EvaluationMetrics& v = summary_.validation;
-  WSI_RETURN_IF_ERROR(events_.Write("epoch", {{"epoch", state_.epoch},
-                                              {"step", state_.step},
-                                              {"train_loss", loss},
-                                              {"validation_accuracy", v.accuracy},
-                                              {"validation_auc", v.auc.value}}));
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  WSI_RETURN_IF_ERROR(
+      events_.Write("epoch", {{"epoch", state_.epoch},
+                              {"step", state_.step},
+                              {"train_loss", loss},
+                              {"validation_loss", validation_rows_.empty() ? kNone : score.loss},
+                              {"validation_accuracy", v.accuracy},
+                              {"validation_auc", v.auc.value}}));
   progress_.Print(validation_rows_.empty()
                       ? fmt::format("epoch {}: loss {:.4f}", state_.epoch + 1, loss)
                       : fmt::format("epoch {}: loss {:.4f}, validation accuracy {:.3f}, AUC {:.3f}",
                                     state_.epoch + 1, loss, v.accuracy, v.auc.value));
-  if (metric > state_.best_metric) WSI_RETURN_IF_ERROR(SaveBest(metric));
+  const bool ties = score.metric == state_.best_metric && score.loss < state_.best_loss;
+  if (score.metric > state_.best_metric || ties) WSI_RETURN_IF_ERROR(SaveBest(score));
   WSI_RETURN_IF_ERROR(SaveWeights(options_.run_dir + "/last.safetensors", *executor_,
                                   PersistentKind::kModel,
                                   {.force = true, .ops = options_.file_ops}));
-  if (rate_.EndEpoch(metric)) {
+  if (rate_.EndEpoch(score.metric)) {
     progress_.Print("plateau: lower learning rate, back to the best weights");
     WSI_RETURN_IF_ERROR(
         LoadWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel));
@@ -215,18 +221,19 @@ Status Trainer::EndEpoch() {
   return micro_step_ == 0 ? SaveCheckpoint() : Status();
 }
 
-Status Trainer::Validate(double* metric) {
+Result<Trainer::Score> Trainer::Validate() {
   WSI_ASSIGN_OR_RETURN(
       const std::vector<SlidePrediction> predictions,
       Predict(*executor_, *manifest_, validation_rows_, options_.loader, &progress_));
   summary_.validation = Evaluate(*manifest_, predictions);
   const double auc = summary_.validation.auc.value;
-  *metric = std::isnan(auc) ? summary_.validation.accuracy : auc;
-  return {};
+  return Score{.metric = std::isnan(auc) ? summary_.validation.accuracy : auc,
+               .loss = MeanLogLoss(*manifest_, predictions)};
 }
 
-Status Trainer::SaveBest(double metric) {
-  state_.best_metric = metric;
+Status Trainer::SaveBest(const Score& score) {
+  state_.best_metric = score.metric;
+  state_.best_loss = score.loss;
   state_.best_step = state_.step;
   return SaveWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel,
                      {.force = true, .ops = options_.file_ops});

@@ -67,6 +67,12 @@ class Trainer {
   Result<TrainSummary> Run(const std::atomic<bool>& stop);
 
  private:
+  // Of an epoch: by `metric`, and among equals by `loss`.
+  struct Score {
+    double metric = 0;  // AUC of validation, its accuracy where a class is missing, or -loss.
+    double loss = 0;    // Of validation, or of training where there is none.
+  };
+
   Trainer(Executor* executor, const Manifest* manifest, std::vector<int64_t> train_rows,
           std::vector<int64_t> validation_rows, const TrainOptions& options, EventLog events);
   int64_t StepsPerEpoch() const;
@@ -76,8 +82,8 @@ class Trainer {
   Result<bool> MicroStep();
   Status EndStep(double step_loss, double rate);
   Status EndEpoch();
-  Status Validate(double* metric);
-  Status SaveBest(double metric);
+  Result<Score> Validate();
+  Status SaveBest(const Score& score);
   Status SaveCheckpoint();
   Status WriteStatus(const std::string& phase);
 

@@ -37,6 +37,7 @@ TrainerState StateOf(int64_t step) {
           .loss_sum = 0.1 + 0.2,
           .loss_count = 7,
           .best_metric = -1.0 / 3,
+          .best_loss = 1.0 / 3,
           .best_step = 4,
           .learning_rate = {.scale = 0.1, .best_metric = -1.0 / 3, .epochs_since_best = 1}};
 }
