@@ -41,6 +41,7 @@ void RemapAxes(Attributes& attributes, std::span<const int64_t> perm) {
     if (!attributes.Has(name)) continue;
     const std::vector<int64_t> old = name == "axes" ? axes : attributes.Ints(name);
     std::vector<int64_t> moved;
+    moved.reserve(sorted.size());
     for (const size_t i : sorted) moved.push_back(old[i]);
     attributes.Set(name, moved);
   }

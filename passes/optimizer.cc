@@ -150,6 +150,7 @@ class OptimizerBuilder {
     if (step_.valid()) node.inputs.push_back(step_);
     if (scale_.valid()) node.inputs.push_back(scale_);
     std::vector<std::string> names;
+    names.reserve(updated.size());
     for (const ValueId id : updated) names.push_back(graph_.value(id).name + ".new");
     const NodeId id = graph_.AddNode(std::move(node), names);
     WSI_RETURN_IF_ERROR(InferTypes(graph_, id));

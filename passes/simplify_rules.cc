@@ -102,6 +102,7 @@ Result<Outcome> MergeTransposes(Rewriter& r, NodeId id) {
   const std::vector<int64_t> inner = producer->attributes.Ints("perm");
   const ValueId source = producer->inputs[0];
   std::vector<int64_t> merged;
+  merged.reserve(outer.size());
   for (const int64_t axis : outer) merged.push_back(inner[static_cast<size_t>(axis)]);
   Node& node = r.graph.node(id);
   node.inputs[0] = source;

@@ -112,6 +112,7 @@ KernelResult CompileWhereOf(const Broadcast& runs, Context& context) {
       const T* b = arguments.input<T>(2) + at[2];
       T* y = arguments.output<T>(0) + out;
       for (int64_t i = 0; i < n; ++i) {
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the operands were checked.
         y[i] = c[i * c_stride] != 0 ? a[i * a_stride] : b[i * b_stride];
       }
     });

@@ -19,7 +19,9 @@ struct Convolution {
   int64_t output_channels = 0;
   int64_t groups = 1;
 
-  const WindowAxis& axis(int i) const { return window.axes[static_cast<size_t>(3 - spatial + i)]; }
+  const WindowAxis& axis(int i) const {
+    return window.axes[size_t{3} - static_cast<size_t>(spatial) + static_cast<size_t>(i)];
+  }
   const WindowAxis& rows() const { return axis(0); }
   int64_t input_row_elements() const;
   int64_t output_row_elements() const;
