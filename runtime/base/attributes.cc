@@ -61,12 +61,14 @@ std::string Attributes::String(std::string_view name, std::string_view otherwise
 
 std::vector<int64_t> Attributes::Ints(std::string_view name, std::vector<int64_t> otherwise) const {
   const auto* value = Get<std::vector<int64_t>>(*this, name);
-  return value != nullptr ? *value : otherwise;
+  if (value != nullptr) return *value;
+  return otherwise;
 }
 
 std::vector<double> Attributes::Floats(std::string_view name, std::vector<double> otherwise) const {
   const auto* value = Get<std::vector<double>>(*this, name);
-  return value != nullptr ? *value : otherwise;
+  if (value != nullptr) return *value;
+  return otherwise;
 }
 
 }  // namespace wsi

@@ -140,7 +140,7 @@ Status OutputFile::Commit() {
     return FileError("write", path_, error);
   }
   // Asked again: the file may have appeared while this one was written.
-  const Status replaceable = CheckOutputPath(path_, options_.force);
+  Status replaceable = CheckOutputPath(path_, options_.force);
   if (!replaceable.ok()) {
     Discard();
     return replaceable;

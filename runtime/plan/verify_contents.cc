@@ -113,7 +113,7 @@ class ContentsVerifier {
       if (!problem.empty()) return problem;
     }
     if (w != -1) {
-      const std::string problem = CheckWrite(w, i);
+      std::string problem = CheckWrite(w, i);
       if (!problem.empty()) return problem;
       contents_[static_cast<size_t>(w)] = {};
     }

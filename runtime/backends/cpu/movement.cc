@@ -106,6 +106,7 @@ KernelResult CompileTranspose(const LaunchSpec& launch, Context& context) {
   if (!fine) return CompileError(launch, "perm does not lead from input to output");
   const auto x_strides = RowMajorStrides(x);
   std::vector<int64_t> from;
+  from.reserve(perm.size());
   for (const int64_t axis : perm) from.push_back(x_strides[static_cast<size_t>(axis)]);
   const auto axes = AxesOf(y, from, RowMajorStrides(y));
   return MakeCopy(StridedCopy(axes, 0, 0, DTypeBytes(launch.inputs[0].dtype)), context);
