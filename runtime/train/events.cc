@@ -28,8 +28,8 @@ std::string Bar(int64_t done, int64_t total) {
 
 std::string ToJson(const EventFields& fields) {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
-  for (const auto& [name, value] : fields) {
-    std::visit([&](const auto& v) { object[name] = v; }, value);
+  for (const auto& field : fields) {
+    std::visit([&](const auto& v) { object[field.first] = v; }, field.second);
   }
   return object.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }

@@ -37,7 +37,8 @@ double LearningRate::At(int64_t step) const {
   }
   const int64_t epoch = step / std::max<int64_t>(options_.steps_per_epoch, 1);
   if (options_.kind == ScheduleKind::kStep) {
-    rate *= std::pow(options_.factor, static_cast<double>(epoch / options_.step_epochs));
+    const int64_t lowered = epoch / options_.step_epochs;
+    rate *= std::pow(options_.factor, static_cast<double>(lowered));
   }
   if (options_.kind == ScheduleKind::kCosine) {
     const double total =

@@ -11,6 +11,7 @@ namespace wsi {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kZ95 = 1.959963984540054;  // The normal distribution's 97.5 % quantile.
 
 // Ranks from 1, ties sharing their mean rank.
@@ -175,12 +176,12 @@ std::vector<RocPoint> RocCurve(std::span<const double> positives,
   std::vector<double> n(negatives.begin(), negatives.end());
   std::sort(p.rbegin(), p.rend());
   std::sort(n.rbegin(), n.rend());
-  std::vector<RocPoint> points = {{std::numeric_limits<double>::infinity(), 0, 0}};
+  std::vector<RocPoint> points = {{kInfinity, 0, 0}};
   size_t true_positives = 0;
   size_t false_positives = 0;
   while (true_positives < p.size() || false_positives < n.size()) {
-    const double threshold = std::max(true_positives < p.size() ? p[true_positives] : -HUGE_VAL,
-                                      false_positives < n.size() ? n[false_positives] : -HUGE_VAL);
+    const double threshold = std::max(true_positives < p.size() ? p[true_positives] : -kInfinity,
+                                      false_positives < n.size() ? n[false_positives] : -kInfinity);
     while (true_positives < p.size() && p[true_positives] >= threshold) ++true_positives;
     while (false_positives < n.size() && n[false_positives] >= threshold) ++false_positives;
     points.push_back({threshold,

@@ -218,7 +218,7 @@ Status Compile(Arguments& a) {
   for (const std::string& flag : a.flags) plan.mutable_provenance()->add_flags(flag);
   if (graphs.train) FillTraining(a, options.loss, graphs.infer, *plan.mutable_training());
 
-  const Status fits = CheckBudget(a, plan);
+  Status fits = CheckBudget(a, plan);
   if (fits.ok()) {
     WSI_RETURN_IF_ERROR(
         WritePlan(a.output, plan, [&](int i) { return lowered.Data(i); }, {.force = a.force}));
