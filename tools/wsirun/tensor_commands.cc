@@ -68,6 +68,7 @@ Status Grad(const Arguments& a) {
   });
   WSI_ASSIGN_OR_RETURN(const double loss, executor.Run(program, kNoUpdate));
   std::vector<std::pair<std::string, const Tensor*>> tensors;
+  tensors.reserve(gradients.size());
   for (const auto& [name, gradient] : gradients) tensors.emplace_back(name, &gradient);
   WSI_RETURN_IF_ERROR(WriteSafetensors(a.output, tensors, {{"format", "pt"}}, {.force = a.force}));
   if (!std::isfinite(loss)) return NumericError(fmt::format("the loss is {}", loss));
