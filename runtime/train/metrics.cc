@@ -180,8 +180,9 @@ std::vector<RocPoint> RocCurve(std::span<const double> positives,
   size_t true_positives = 0;
   size_t false_positives = 0;
   while (true_positives < p.size() || false_positives < n.size()) {
-    const double threshold = std::max(true_positives < p.size() ? p[true_positives] : -kInfinity,
-                                      false_positives < n.size() ? n[false_positives] : -kInfinity);
+    double threshold = -kInfinity;
+    if (true_positives < p.size()) threshold = p[true_positives];
+    if (false_positives < n.size()) threshold = std::max(threshold, n[false_positives]);
     while (true_positives < p.size() && p[true_positives] >= threshold) ++true_positives;
     while (false_positives < n.size() && n[false_positives] >= threshold) ++false_positives;
     points.push_back({threshold,
