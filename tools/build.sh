@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Sets up and builds one preset; prints the folder of the programs as its last line.
-#   tools/build.sh [PRESET] [TARGET...]      default: release, the three programs
+#   tools/build.sh [PRESET] [TARGET...]      default: dev, which the tests use too, and the programs
 set -euo pipefail
 cd "$(dirname "$0")/.."
-preset=${1:-release}
+preset=${1:-dev}
 shift || true
 targets=("$@")
 ((${#targets[@]})) || targets=(wsic wsirun wsi-model)

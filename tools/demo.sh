@@ -22,7 +22,7 @@ if [[ -n $slide && ! -r $slide ]]; then
   exit 3
 fi
 
-bin=$(tools/build.sh release | tail -1)
+bin=$(tools/build.sh | tail -1)
 start=$SECONDS
 mkdir -p "$out"
 rm -rf "$out"/{train,test,run,eval,big} "$out"/*.{onnx,plan,npy}
