@@ -157,7 +157,11 @@ void FillTraining(const Arguments& a, LossKind loss, const Graph& infer, plan::T
 Status CheckBudget(const Arguments& a, const plan::Plan& plan) {
   if (!a.host_mem.empty()) {
     WSI_ASSIGN_OR_RETURN(const Bytes host, ParseBytes(a.host_mem));
-    WSI_CHECK(plan.host_peak_bytes() <= host);  // Resident plans keep nothing there.
+    if (plan.host_peak_bytes() > host) {
+      return ResourceError(
+          fmt::format("over budget: the step needs {} of host memory, --host-mem is {}",
+                      FormatBytes(plan.host_peak_bytes()), FormatBytes(host)));
+    }
   }
   if (a.device_mem.empty()) return {};
   WSI_ASSIGN_OR_RETURN(const Bytes budget, ParseBytes(a.device_mem));
