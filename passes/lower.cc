@@ -256,6 +256,7 @@ void Lowering::AddInstructions(const Graph& graph, plan::Program& program) {
     const Cost cost = def->cost == nullptr ? Cost{} : def->cost(OpView(graph, id));
     launch->set_flops(cost.flops);
     launch->set_bytes(cost.bytes);
+    launch->set_matrix(def->is_matrix);
   }
 }
 

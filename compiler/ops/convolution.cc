@@ -127,6 +127,7 @@ constinit const OpDef kConv = {
     .infer = InferConv,
     .gradient = {.build = GradConv},
     .cost = ConvCost,
+    .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kWindow,
     .layout = LayoutRule::kChannelsLast,
@@ -140,6 +141,7 @@ constinit const OpDef kConvInputGrad = {
     .infer = InferConvInputGrad,
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = ConvInputGradCost,
+    .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kWindow,
     .layout = LayoutRule::kChannelsLast,
@@ -153,6 +155,7 @@ constinit const OpDef kConvWeightGrad = {
     .infer = InferConvWeightGrad,
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = ConvWeightGradCost,
+    .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kChannelsLast};

@@ -194,6 +194,7 @@ constinit const OpDef kGemm = {
     .infer = InferGemm,
     .gradient = {.build = GradGemm},
     .cost = ProductCost,
+    .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kNone,
     .layout = LayoutRule::kFixed};
@@ -207,6 +208,7 @@ constinit const OpDef kMatMul = {
     .infer = InferMatMul,
     .gradient = {.build = GradMatMul},
     .cost = ProductCost,
+    .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kFixed};

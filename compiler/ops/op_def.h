@@ -93,7 +93,7 @@ struct Cost {
 // What half precision does to the operator.
 enum class HalfPolicy : uint8_t {
   kSafe,     // same type in and out, arithmetic may be half
-  kMatrix,   // half in and out, fp32 accumulation
+  kMatrix,   // half in and out, fp32 accumulation inside
   kFloat32,  // inputs are cast up: statistics, losses, exponentials, updates
   kNeutral,  // moves data, any type
 };
@@ -129,6 +129,7 @@ struct OpDef {
   Result<std::vector<TensorType>> (*infer)(const OpView&) = nullptr;
   Gradient gradient = {};
   Cost (*cost)(const OpView&) = nullptr;
+  bool is_matrix = false;  // Mostly multiply-adds that matrix units take.
   HalfPolicy half = HalfPolicy::kSafe;
   RowKind rows = RowKind::kPointwise;
   LayoutRule layout = LayoutRule::kAny;

@@ -19,7 +19,7 @@
 namespace wsi {
 
 // By plan::Lane; null where no program uses the lane.
-using Lanes = std::array<std::unique_ptr<Lane>, 4>;
+using Lanes = std::array<std::unique_ptr<Lane>, plan::Lane_ARRAYSIZE>;
 
 struct Step {
   const plan::Instruction* instruction = nullptr;

@@ -102,6 +102,8 @@ std::string_view LaneName(plan::Lane lane) {
     case plan::LANE_IN: return "in";
     case plan::LANE_OUT: return "out";
     case plan::LANE_COMM: return "comm";
+    case plan::LANE_READ: return "read";
+    case plan::LANE_WRITE: return "write";
     default: return "?";
   }
 }

@@ -29,7 +29,7 @@ std::string AttributeText(const plan::Attribute& attribute);
 // The program called `name`, or -1.
 int FindProgram(const plan::Plan& plan, std::string_view name);
 
-// "compute", "in", "out", "comm".
+// "compute", "in", "out", "comm", "read", "write".
 std::string_view LaneName(plan::Lane lane);
 std::string_view PhaseName(plan::Phase phase);  // "forward", "backward", "update".
 std::string_view TierName(plan::Tier tier);     // "device", "host", "file".

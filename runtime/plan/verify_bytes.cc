@@ -72,7 +72,7 @@ Status SweepProgram(const plan::Plan& plan, const std::vector<int>& buffers,
 
 // The latest instruction of each lane; -1: none.
 using Clock = std::array<int, kLanes>;
-constexpr Clock kNever = {-1, -1, -1, -1};
+constexpr Clock kNever = {-1, -1, -1, -1, -1, -1};
 
 void Join(Clock& clock, const Clock& other) {
   for (size_t lane = 0; lane < kLanes; ++lane) clock[lane] = std::max(clock[lane], other[lane]);
@@ -194,7 +194,7 @@ class OrderVerifier {
   const plan::Plan& plan_;
   const plan::Program& program_;
   std::array<std::map<Bytes, Touched>, 3> tiers_;  // Runs that tile each arena.
-  std::array<Clock, kLanes> lanes_ = {kNever, kNever, kNever, kNever};
+  std::array<Clock, kLanes> lanes_ = {kNever, kNever, kNever, kNever, kNever, kNever};
   std::vector<Clock> done_;  // By instruction: what has ended once it has.
   Clock before_ = kNever;
   int64_t visits_left_ = int64_t{1} << 26;

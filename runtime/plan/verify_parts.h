@@ -13,7 +13,7 @@
 namespace wsi {
 
 // Lanes are 0 to kLanes - 1.
-inline constexpr int kLanes = 4;
+inline constexpr int kLanes = 6;
 static_assert(plan::Lane_MAX == kLanes - 1);
 
 // Indices, enumerators, sizes, shapes, names.

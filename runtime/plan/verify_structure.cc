@@ -1,3 +1,4 @@
+#include <optional>
 #include <set>
 #include <string_view>
 #include <unordered_set>
@@ -6,6 +7,7 @@
 #include "runtime/base/attributes.h"
 #include "runtime/base/dtype.h"
 #include "runtime/base/shape.h"
+#include "runtime/plan/plan_types.h"
 #include "runtime/plan/verify_parts.h"
 
 namespace wsi {
@@ -305,7 +307,7 @@ class StructureVerifier {
     }
     switch (instruction.kind_case()) {
       case plan::Instruction::kLaunch: return VerifyLaunch(instruction, index);
-      case plan::Instruction::kCopy: return VerifyCopy(instruction.copy(), index);
+      case plan::Instruction::kCopy: return VerifyCopy(instruction, index);
       case plan::Instruction::kCollective:
         for (const int32_t v : instruction.collective().values()) {
           if (!OnDevice(v, index)) return InvalidInput(fmt::format("operand: value {}", v));
@@ -358,13 +360,28 @@ class StructureVerifier {
     return {};
   }
 
-  Status VerifyCopy(const plan::Copy& copy, int index) const {
+  // The lane of copies from one tier to another; none where no copy goes directly.
+  static std::optional<plan::Lane> LaneOf(plan::Tier from, plan::Tier to) {
+    if (from == plan::TIER_HOST && to == plan::TIER_DEVICE) return plan::LANE_IN;
+    if (from == plan::TIER_DEVICE && to == plan::TIER_HOST) return plan::LANE_OUT;
+    if (from == plan::TIER_FILE && to == plan::TIER_HOST) return plan::LANE_READ;
+    if (from == plan::TIER_HOST && to == plan::TIER_FILE) return plan::LANE_WRITE;
+    return std::nullopt;
+  }
+
+  Status VerifyCopy(const plan::Instruction& instruction, int index) const {
+    const plan::Copy& copy = instruction.copy();
     if (!BufferBelongs(copy.from(), index) || !BufferBelongs(copy.to(), index)) {
       return InvalidInput(fmt::format("copies buffer {} to {}", copy.from(), copy.to()));
     }
     const plan::Buffer& from = plan_.buffers(copy.from());
     const plan::Buffer& to = plan_.buffers(copy.to());
-    if (from.tier() == to.tier()) return InvalidInput("copies within one tier");
+    const std::optional<plan::Lane> lane = LaneOf(from.tier(), to.tier());
+    if (!lane) return InvalidInput("copies between tiers that are not neighbours");
+    if (*lane != instruction.lane()) {
+      return InvalidInput(fmt::format("copies on lane '{}' instead of '{}'",
+                                      LaneName(instruction.lane()), LaneName(*lane)));
+    }
     if (from.size() != to.size()) {
       return InvalidInput(fmt::format("copies {} bytes into {}", from.size(), to.size()));
     }
