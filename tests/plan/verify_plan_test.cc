@@ -172,7 +172,7 @@ TEST(VerifyPlan, Slots) {
 
 TEST(VerifyPlan, Instructions) {
   ExpectCaught({
-      {"unknown lane", [](Plan& p) { Train(p, 1)->set_lane(static_cast<plan::Lane>(4)); }},
+      {"unknown lane", [](Plan& p) { Train(p, 1)->set_lane(static_cast<plan::Lane>(9)); }},
       {"unknown lane or phase",
        [](Plan& p) { Train(p, 1)->set_phase(static_cast<plan::Phase>(-1)); }},
       {"not before it", [](Plan& p) { Train(p, 6)->set_waits(0, 6); }},
@@ -192,7 +192,7 @@ TEST(VerifyPlan, Instructions) {
       {"has no value, or two",
        [](Plan& p) { Train(p, 0)->mutable_launch()->add_attributes()->set_name("a"); }},
       {"copies buffer -1", [](Plan& p) { Train(p, 1)->mutable_copy()->set_from(-1); }},
-      {"within one tier",
+      {"not neighbours",
        [](Plan& p) { Train(p, 1)->mutable_copy()->set_to(p.values(ValueIndex(p, "h")).buffer()); }},
       {"bytes into",
        [](Plan& p) {
