@@ -5,6 +5,7 @@
 // and copies on lanes, allocating nothing.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -69,6 +70,11 @@ class Arena {
   virtual Bytes size() const = 0;
 };
 
+// Now, as Lane::Mark has it.
+inline double MarkSeconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 // An in-order queue of work. Lanes run beside each other.
 class Lane {
  public:
@@ -80,6 +86,9 @@ class Lane {
   // lane go on only when that point of the other lane is passed.
   virtual Status Record(int event) = 0;
   virtual Status Wait(int event) = 0;
+  // Writes the time when the lane gets here, in seconds of steady_clock since its epoch,
+  // by the end of the next Synchronize; *seconds lives until then.
+  virtual Status Mark(double* seconds) = 0;
   // Returns when everything enqueued so far is done, with its first error.
   virtual Status Synchronize() = 0;
 };

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/executor/step_builder.h"
 #include "runtime/plan/plan_types.h"
 
@@ -37,12 +39,16 @@ void CompiledProgram::set_timing(bool on) {
   }
 }
 
+void CompiledProgram::set_recording(bool on) { spans_.assign(on ? steps_.size() : 0, {}); }
+
 Status CompiledProgram::Run(Phases phases, const GradientTap& tap) {
   WSI_RETURN_IF_ERROR(backend_->ResetEvents());
+  std::fill(spans_.begin(), spans_.end(), RecordedSpan());
+  run_start_ = MarkSeconds();
   for (size_t i = 0; i < steps_.size(); ++i) {
     Step& step = steps_[i];
     const bool enabled = Enabled(phases, step.instruction->phase());
-    Status status = RunStep(step, enabled);
+    Status status = RunStep(step, spans_.empty() ? nullptr : &spans_[i], enabled);
     if (status.ok() && tap && enabled && !step.taps.empty()) status = Tap(step, tap);
     if (!status.ok()) {
       // Nothing may still be running when the caller looks at the memory. Its error,
@@ -56,16 +62,25 @@ Status CompiledProgram::Run(Phases phases, const GradientTap& tap) {
   }
   Status status = Synchronize();
   if (!status.ok()) return status.WithContext(fmt::format("program '{}'", program_.name()));
+  FinishRecording();
   return status;
+}
+
+void CompiledProgram::FinishRecording() {
+  for (RecordedSpan& span : spans_) {
+    if (span.start < 0) continue;
+    span.start -= run_start_;
+    span.end -= run_start_;
+  }
 }
 
 // A step whose phase is skipped does no work but still waits and records, so that the
 // order of the others is the verified one.
-Status CompiledProgram::RunStep(Step& step, bool enabled) {
+Status CompiledProgram::RunStep(Step& step, RecordedSpan* span, bool enabled) {
   if (step.instruction->has_barrier()) return RunBarrier(step);
   for (const int event : step.waits) WSI_RETURN_IF_ERROR(step.lane->Wait(event));
   if (poison_) WSI_RETURN_IF_ERROR(Poison(step.poison_before));
-  if (enabled) WSI_RETURN_IF_ERROR(Work(step));
+  if (enabled) WSI_RETURN_IF_ERROR(Work(step, span));
   if (poison_) WSI_RETURN_IF_ERROR(Poison(step.poison_after));
   return step.record == -1 ? Status() : step.lane->Record(step.record);
 }
@@ -86,7 +101,14 @@ Status CompiledProgram::RunBarrier(const Step& step) {
   return {};
 }
 
-Status CompiledProgram::Work(Step& step) {
+Status CompiledProgram::Work(Step& step, RecordedSpan* span) {
+  if (span == nullptr) return DoWork(step);
+  WSI_RETURN_IF_ERROR(step.lane->Mark(&span->start));
+  WSI_RETURN_IF_ERROR(DoWork(step));
+  return step.lane->Mark(&span->end);
+}
+
+Status CompiledProgram::DoWork(Step& step) {
   if (step.instruction->has_copy()) return step.lane->Copy(step.to, step.from, step.bytes);
   // A sum over the only rank is the value itself.
   if (!step.instruction->has_launch()) return {};

@@ -54,6 +54,8 @@ class CompiledProgram {
   int event_count() const { return event_count_; }
   const std::vector<OpTime>& op_times() const { return op_times_; }
   void set_timing(bool on);
+  const std::vector<RecordedSpan>& spans() const { return spans_; }
+  void set_recording(bool on);
   // Enqueues every step and waits for the last. Allocates nothing while `tap` is empty.
   Status Run(Phases phases, const GradientTap& tap);
 
@@ -63,9 +65,11 @@ class CompiledProgram {
                   const Lanes* lanes)
       : program_(program), memory_(memory), backend_(backend), lanes_(lanes) {}
 
-  Status RunStep(Step& step, bool enabled);
+  Status RunStep(Step& step, RecordedSpan* span, bool enabled);
   Status RunBarrier(const Step& step);
-  Status Work(Step& step);
+  Status Work(Step& step, RecordedSpan* span);
+  Status DoWork(Step& step);
+  void FinishRecording();
   Status TimedLaunch(Step& step, const LaunchArguments& arguments);
   Status Tap(const Step& step, const GradientTap& tap);
   Status Poison(std::span<const int32_t> buffers);
@@ -77,6 +81,8 @@ class CompiledProgram {
   const Lanes* lanes_;
   std::vector<Step> steps_;
   std::vector<OpTime> op_times_;
+  std::vector<RecordedSpan> spans_;  // By step; empty while nothing is recorded.
+  double run_start_ = 0;             // As Lane::Mark has it.
   int event_count_ = 0;
   bool timing_ = false;
   bool poison_ = false;

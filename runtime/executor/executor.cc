@@ -232,6 +232,14 @@ void Executor::SetTiming(bool on) {
   for (const auto& program : state_->programs) program->set_timing(on);
 }
 
+void Executor::SetRecording(bool on) {
+  for (const auto& program : state_->programs) program->set_recording(on);
+}
+
+const std::vector<RecordedSpan>& Executor::RecordedSpans(int program) const {
+  return state_->programs[static_cast<size_t>(program)]->spans();
+}
+
 const std::vector<OpTime>& Executor::OpTimes(int program) const {
   return state_->programs[static_cast<size_t>(program)]->op_times();
 }

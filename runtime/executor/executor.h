@@ -65,6 +65,12 @@ struct OpTime {
   double seconds = 0;
 };
 
+// When one instruction ran, in seconds from the start of the run. Negative: it did not.
+struct RecordedSpan {
+  double start = -1;
+  double end = -1;
+};
+
 // Programs are numbered as in the plan. Not thread-safe.
 class Executor {
  public:
@@ -115,6 +121,11 @@ class Executor {
   // Measures each launch alone, which slows the run down. Setting it clears the times.
   void SetTiming(bool on);
   const std::vector<OpTime>& OpTimes(int program) const;
+
+  // Records when each instruction runs on its lane, which costs next to nothing. The
+  // spans, by instruction, are those of the program's last successful run.
+  void SetRecording(bool on);
+  const std::vector<RecordedSpan>& RecordedSpans(int program) const;
 
  private:
   struct Scalar;

@@ -71,14 +71,20 @@ TEST(CpuBackend, LanesFollowEvents) {
     std::fill(from, from + bytes / 4, static_cast<float>(step));
     ASSERT_TRUE(out->Wait(1).ok());
     ASSERT_TRUE(out->Copy(host->data() + bytes, device->data(), bytes).ok());
+    double copied = 0;
+    ASSERT_TRUE(out->Mark(&copied).ok());
     ASSERT_TRUE(in->Copy(device->data(), host->data(), bytes).ok());
     ASSERT_TRUE(in->Record(0).ok());
     ASSERT_TRUE(compute->Wait(0).ok());
     const std::byte* input = device->data();
     std::byte* output = device->data();
     ASSERT_TRUE(compute->Launch(*kernel, {.inputs = {&input, 1}, .outputs = {&output, 1}}).ok());
+    double computed = 0;
+    ASSERT_TRUE(compute->Mark(&computed).ok());
     ASSERT_TRUE(compute->Record(1).ok());
     for (Lane* lane : {in.get(), out.get(), compute.get()}) ASSERT_TRUE(lane->Synchronize().ok());
+    EXPECT_GT(computed, 0);
+    EXPECT_GE(copied, computed);  // Taken when the lane got there, not when it was told to.
     const float* to = reinterpret_cast<const float*>(host->data() + bytes);
     EXPECT_EQ(std::count(to, to + bytes / 4, -static_cast<float>(step)), bytes / 4);
   }

@@ -33,6 +33,7 @@ TEST_F(SmallRun, AStepAllocatesNothing) {
   ASSERT_TRUE(Start(MakeSmallPlan()).ok());
   ASSERT_TRUE(Step(kAllPhases).ok());
   executor_->SetTiming(true);
+  executor_->SetRecording(true);
   allocations = 0;
   counting = true;
   const bool fine = executor_->Run(kTrain, kAllPhases).ok();

@@ -170,5 +170,29 @@ TEST_F(SmallRun, TimesEveryLaunch) {
                 {"Add", 1}, {"HalfSumSquares", 1}, {"Mul", 2}, {"SgdUpdate", 1}, {"Sub", 1}}));
 }
 
+TEST_F(SmallRun, RecordsWhenEachInstructionRan) {
+  backend_.lag_ms = 20;
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  EXPECT_TRUE(executor_->RecordedSpans(kTrain).empty());
+  executor_->SetRecording(true);
+  ASSERT_TRUE(Step(kNoUpdate).ok());
+  const std::vector<RecordedSpan>& spans = executor_->RecordedSpans(kTrain);
+  ASSERT_EQ(spans.size(), 9U);
+  for (size_t i = 0; i < 7; ++i) {
+    EXPECT_GE(spans[i].start, 0) << i;
+    EXPECT_GE(spans[i].end, spans[i].start) << i;
+  }
+  // Copies are timed by their lanes, behind what they wait for.
+  for (const size_t copy : {1U, 5U}) EXPECT_GE(spans[copy].end - spans[copy].start, 0.02);
+  EXPECT_GE(spans[5].start, spans[1].end);
+  EXPECT_GE(spans[6].start, spans[5].end);
+  EXPECT_LT(spans[2].end, spans[1].end);  // The launch beside the copy does not wait.
+  EXPECT_LT(spans[7].start, 0);           // The update did not run.
+  ASSERT_TRUE(Step(kAllPhases).ok());
+  EXPECT_GE(spans[7].start, spans[6].end);
+  executor_->SetRecording(false);
+  EXPECT_TRUE(spans.empty());
+}
+
 }  // namespace
 }  // namespace wsi

@@ -77,6 +77,7 @@ class FakeLane : public Lane {
   }
   Status Record(int event) override { return Put({.kind = Kind::kRecord, .event = event}); }
   Status Wait(int event) override { return Put({.kind = Kind::kWait, .event = event}); }
+  Status Mark(double* seconds) override { return Put({.kind = Kind::kMark, .seconds = seconds}); }
   Status Synchronize() override {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return done_ == put_; });
@@ -84,7 +85,7 @@ class FakeLane : public Lane {
   }
 
  private:
-  enum class Kind { kLaunch, kCopy, kRecord, kWait, kStop };
+  enum class Kind { kLaunch, kCopy, kRecord, kWait, kMark, kStop };
   struct Task {
     Kind kind = Kind::kStop;
     Kernel* kernel = nullptr;
@@ -93,6 +94,7 @@ class FakeLane : public Lane {
     const std::byte* from = nullptr;
     Bytes bytes = 0;
     int event = -1;
+    double* seconds = nullptr;
   };
 
   Status Put(const Task& task) {
@@ -129,6 +131,7 @@ class FakeLane : public Lane {
         return {};
       case Kind::kRecord: events_->Record(task.event); return {};
       case Kind::kWait: events_->Wait(task.event); return {};
+      case Kind::kMark: *task.seconds = MarkSeconds(); return {};
       case Kind::kStop: return {};
     }
     return {};

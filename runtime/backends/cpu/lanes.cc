@@ -30,6 +30,11 @@ Status InlineLane::Wait(int event) {
   return {};
 }
 
+Status InlineLane::Mark(double* seconds) {
+  *seconds = MarkSeconds();
+  return {};
+}
+
 QueueLane::QueueLane(Events& events) : events_(events), ring_(64), thread_([this] { Work(); }) {}
 
 QueueLane::~QueueLane() {
@@ -59,6 +64,11 @@ Status QueueLane::Record(int event) {
 Status QueueLane::Wait(int event) {
   if (!events_.IsValid(event)) return BadEvent();
   Push({.kind = Kind::kWait, .event = event});
+  return {};
+}
+
+Status QueueLane::Mark(double* seconds) {
+  Push({.kind = Kind::kMark, .seconds = seconds});
   return {};
 }
 
@@ -94,6 +104,7 @@ void QueueLane::Work() {
       case Kind::kCopy: std::memcpy(item.to, item.from, static_cast<size_t>(item.bytes)); break;
       case Kind::kRecord: events_.Record(item.event); break;
       case Kind::kWait: events_.Wait(item.event); break;
+      case Kind::kMark: *item.seconds = MarkSeconds(); break;
     }
     lock.lock();
     first_ = (first_ + 1) % ring_.size();

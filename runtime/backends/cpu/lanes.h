@@ -21,6 +21,7 @@ class InlineLane final : public Lane {
   Status Copy(std::byte* to, const std::byte* from, Bytes bytes) override;
   Status Record(int event) override;
   Status Wait(int event) override;
+  Status Mark(double* seconds) override;
   Status Synchronize() override { return {}; }
 
  private:
@@ -36,16 +37,18 @@ class QueueLane final : public Lane {
   Status Copy(std::byte* to, const std::byte* from, Bytes bytes) override;
   Status Record(int event) override;
   Status Wait(int event) override;
+  Status Mark(double* seconds) override;
   Status Synchronize() override;
 
  private:
-  enum class Kind { kCopy, kRecord, kWait };
+  enum class Kind { kCopy, kRecord, kWait, kMark };
   struct Item {
     Kind kind = Kind::kCopy;
     std::byte* to = nullptr;
     const std::byte* from = nullptr;
     Bytes bytes = 0;
     int event = 0;
+    double* seconds = nullptr;
   };
   void Push(const Item& item);
   void Work();

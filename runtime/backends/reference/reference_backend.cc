@@ -66,6 +66,10 @@ class InlineLane final : public Lane {
     return Keep(InternalError(
         fmt::format("reference: event {} is waited for before it is recorded", event)));
   }
+  Status Mark(double* seconds) override {
+    *seconds = MarkSeconds();
+    return {};
+  }
   Status Synchronize() override { return std::exchange(error_, Status()); }
 
  private:
