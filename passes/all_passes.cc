@@ -11,6 +11,7 @@
 #include "passes/optimizer.h"
 #include "passes/pass_options.h"
 #include "passes/pipeline.h"
+#include "passes/precision.h"
 #include "passes/schedule.h"
 #include "passes/simplify.h"
 #include "passes/widen.h"
@@ -72,7 +73,9 @@ Result<PassFunction> MakeLoss(const Attributes& attributes) {
 
 Result<PassFunction> MakeAutodiff(const Attributes& attributes) {
   PassOptions options(attributes);
-  return Bind(options, AutodiffOptions{}, Differentiate);
+  AutodiffOptions parsed;
+  parsed.loss_scale = options.Bool("loss_scale", parsed.loss_scale);
+  return Bind(options, parsed, Differentiate);
 }
 
 Result<PassFunction> MakeOptimizer(const Attributes& attributes) {
@@ -96,6 +99,14 @@ Result<PassFunction> MakeOptimizer(const Attributes& attributes) {
   return Bind(options, parsed, AddOptimizer);
 }
 
+Result<PassFunction> MakePrecision(const Attributes& attributes) {
+  PassOptions options(attributes);
+  PrecisionOptions parsed;
+  parsed.half = options.Choice<DType>("precision", {{"fp16", DType::kF16}, {"bf16", DType::kBF16}},
+                                      parsed.half);
+  return Bind(options, parsed, ReducePrecision);
+}
+
 Result<PassFunction> MakeFuse(const Attributes& attributes) {
   PassOptions options(attributes);
   return Bind(options, FuseOptions{}, Fuse);
@@ -109,11 +120,12 @@ constexpr std::array kPasses = {
     PassEntry{"layout", "channels last", MakeLayout},
     PassEntry{"loss", "the loss and its target {kind=cross-entropy|bce|mse|model|none, inference}",
               MakeLoss},
-    PassEntry{"autodiff", "the gradients of the parameters", MakeAutodiff},
+    PassEntry{"autodiff", "the gradients of the parameters {loss_scale}", MakeAutodiff},
     PassEntry{"optimizer",
               "the updates of the parameters {kind=sgd|momentum|nesterov|adam|adamw, momentum, "
               "beta1, beta2, epsilon, weight_decay, decay_vectors, clip_norm, accumulation_steps}",
               MakeOptimizer},
+    PassEntry{"precision", "activations in half precision {precision=fp16|bf16}", MakePrecision},
     PassEntry{"fuse", "batch norm, residual sum and ReLU in one", MakeFuse},
     PassEntry{"schedule", "an order that lowers the peak of live bytes", MakeSchedulePass},
     PassEntry{"assign", "offsets in the arena {device_budget}", MakeAssignPass},

@@ -8,6 +8,7 @@
 #include "passes/gradient_emitter.h"
 #include "passes/gradient_paths.h"
 #include "passes/order_builder.h"
+#include "passes/scalar_inputs.h"
 
 namespace wsi {
 namespace {
@@ -31,7 +32,19 @@ Status CheckDifferentiable(const Graph& graph, const GradientPaths& paths) {
                   count == 1 ? "" : "s", count == 1 ? "has" : "have", missing));
 }
 
-Result<ValueId> SeedGradient(Graph& graph) {
+Result<ValueId> SeedScale(Graph& graph) {
+  const Value loss = graph.value(graph.loss);
+  WSI_ASSIGN_OR_RETURN(const ValueId scale, FindOrAddScalar(graph, "loss_scale", loss.dtype));
+  if (loss.shape.rank() == 0) return scale;
+  const std::string name = loss.name + ".grad";
+  Node reshape = MakeNode("Reshape", name, {scale},
+                          {{"shape", std::vector<int64_t>(loss.shape.begin(), loss.shape.end())}},
+                          Phase::kBackward);
+  return AppendNode(graph, std::move(reshape), name);
+}
+
+Result<ValueId> SeedGradient(Graph& graph, const AutodiffOptions& options) {
+  if (options.loss_scale) return SeedScale(graph);
   const Value& loss = graph.value(graph.loss);
   const std::string name = loss.name + ".grad";
   Node fill = MakeNode("Fill", name, {},
@@ -88,7 +101,7 @@ void RecordGradients(Graph& graph, const GradientSums& sums, PassContext& contex
 
 }  // namespace
 
-Result<bool> Differentiate(Graph& graph, const AutodiffOptions&, PassContext& context) {
+Result<bool> Differentiate(Graph& graph, const AutodiffOptions& options, PassContext& context) {
   if (!graph.loss.valid()) return InvalidInput("there is no loss to differentiate");
   if (!graph.gradients.empty()) return InvalidInput("the graph is differentiated already");
   const GradientPaths paths = ComputeGradientPaths(graph);
@@ -99,7 +112,7 @@ Result<bool> Differentiate(Graph& graph, const AutodiffOptions&, PassContext& co
   }
   WSI_RETURN_IF_ERROR(CheckDifferentiable(graph, paths));
   GradientSums sums(graph);
-  WSI_ASSIGN_OR_RETURN(const ValueId seed, SeedGradient(graph));
+  WSI_ASSIGN_OR_RETURN(const ValueId seed, SeedGradient(graph, options));
   WSI_RETURN_IF_ERROR(sums.Accumulate(graph.loss, seed));
   WSI_RETURN_IF_ERROR(RunRules(graph, paths, sums));
   RecordGradients(graph, sums, context);

@@ -14,7 +14,11 @@
 
 namespace wsi {
 
-struct AutodiffOptions {};
+struct AutodiffOptions {
+  // The loss's own gradient is the scalar "loss_scale" instead of 1, and every other
+  // gradient that many times itself: for half precision, whose smallest numbers are large.
+  bool loss_scale = false;
+};
 // kInvalidInput, naming every operator on such a path that has no gradient.
 Result<bool> Differentiate(Graph& graph, const AutodiffOptions& options, PassContext& context);
 

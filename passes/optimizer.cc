@@ -50,6 +50,11 @@ class OptimizerBuilder {
       WSI_ASSIGN_OR_RETURN(step_, FindOrAddScalar(graph_, "step", DType::kI64));
     }
     if (options_.accumulation_steps > 1) WSI_RETURN_IF_ERROR(Accumulate());
+    const ValueId scale = graph_.FindValue("loss_scale");
+    if (scale.valid() && graph_.value(scale).role == Role::kScalar) {
+      loss_scale_ = scale;
+      WSI_RETURN_IF_ERROR(CheckFinite());
+    }
     WSI_RETURN_IF_ERROR(MakeScale());
     for (const ParameterGradient& pair : pairs_) WSI_RETURN_IF_ERROR(Update(pair));
     return ResetAccumulators();
@@ -95,26 +100,49 @@ class OptimizerBuilder {
     return {};
   }
 
-  // What every gradient is multiplied by: 1 / accumulation_steps, and clipping.
+  // One flag of all gradients, checked in the order in which backward makes them.
+  Status CheckFinite() {
+    for (auto pair = pairs_.rbegin(); pair != pairs_.rend(); ++pair) {
+      const std::string name = graph_.value(pair->parameter).name + ".grad.finite";
+      std::vector<ValueId> inputs = {pair->gradient};
+      if (finite_.valid()) inputs.push_back(finite_);
+      WSI_ASSIGN_OR_RETURN(finite_, Append("AllFinite", name, std::move(inputs), {}));
+    }
+    WSI_ASSIGN_OR_RETURN(const ValueId state, AddFlagState(graph_, type_));
+    graph_.updates.push_back({state, finite_});
+    return {};
+  }
+
+  // What every gradient is multiplied by: 1 / (loss_scale * accumulation_steps), and
+  // clipping.
   Status MakeScale() {
     const double mean = 1.0 / static_cast<double>(options_.accumulation_steps);
-    if (options_.clip_norm > 0) {
-      ValueId sum;
-      for (const ParameterGradient& pair : pairs_) {
-        const std::string name = graph_.value(pair.parameter).name + ".grad.squared_norm";
-        WSI_ASSIGN_OR_RETURN(const ValueId square,
-                             Append("SquaredNorm", name, {pair.gradient}, {}));
-        if (!sum.valid()) {
-          sum = square;
-          continue;
-        }
-        WSI_ASSIGN_OR_RETURN(sum, Append("Add", "squared_norm", {sum, square}, {}));
-      }
-      WSI_ASSIGN_OR_RETURN(scale_, Append("ClipScale", "gradient_scale", {sum},
-                                          {{"max_norm", options_.clip_norm}, {"scale0", mean}}));
-    } else if (options_.accumulation_steps > 1) {
-      WSI_ASSIGN_OR_RETURN(scale_, Fill("gradient_scale", mean, Shape(), type_));
+    if (options_.clip_norm > 0) return MakeClipScale(mean);
+    if (options_.accumulation_steps == 1 && !loss_scale_.valid()) return {};
+    const std::string name = "gradient_scale";
+    WSI_ASSIGN_OR_RETURN(scale_,
+                         Fill(loss_scale_.valid() ? name + ".mean" : name, mean, Shape(), type_));
+    if (loss_scale_.valid()) {
+      WSI_ASSIGN_OR_RETURN(scale_, Append("Div", name, {scale_, loss_scale_}, {}));
     }
+    return {};
+  }
+
+  Status MakeClipScale(double mean) {
+    ValueId sum;
+    for (const ParameterGradient& pair : pairs_) {
+      const std::string name = graph_.value(pair.parameter).name + ".grad.squared_norm";
+      WSI_ASSIGN_OR_RETURN(const ValueId square, Append("SquaredNorm", name, {pair.gradient}, {}));
+      if (!sum.valid()) {
+        sum = square;
+        continue;
+      }
+      WSI_ASSIGN_OR_RETURN(sum, Append("Add", "squared_norm", {sum, square}, {}));
+    }
+    std::vector<ValueId> inputs = {sum};
+    if (loss_scale_.valid()) inputs.push_back(loss_scale_);
+    WSI_ASSIGN_OR_RETURN(scale_, Append("ClipScale", "gradient_scale", std::move(inputs),
+                                        {{"max_norm", options_.clip_norm}, {"scale0", mean}}));
     return {};
   }
 
@@ -149,6 +177,7 @@ class OptimizerBuilder {
     node.inputs.push_back(lr_);
     if (step_.valid()) node.inputs.push_back(step_);
     if (scale_.valid()) node.inputs.push_back(scale_);
+    if (finite_.valid()) node.inputs.push_back(finite_);
     std::vector<std::string> names;
     names.reserve(updated.size());
     for (const ValueId id : updated) names.push_back(graph_.value(id).name + ".new");
@@ -177,6 +206,8 @@ class OptimizerBuilder {
   DType type_ = DType::kF32;  // Of scalars.
   ValueId lr_;
   ValueId step_;
+  ValueId loss_scale_;  // Invalid: the gradients are true ones.
+  ValueId finite_;
   ValueId scale_;
 };
 

@@ -7,6 +7,11 @@
 // Phase::kBackward; the update phase, which runs in the last of them only, works on their
 // mean and sets the states back to zero. Such a state has two updates: it holds what it
 // was last made to.
+//
+// Where autodiff scaled the loss, the gradients are divided by the scalar "loss_scale"
+// before they are used, and a step with a gradient that is not finite leaves parameters
+// and moments as they are: the state "gradients_finite" is then 0, else 1. Accumulators
+// are set back in any case.
 // Requires: Graph::gradients. Ensures: an update for each of their parameters.
 #pragma once
 

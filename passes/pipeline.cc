@@ -10,6 +10,7 @@
 #include "passes/autodiff.h"
 #include "passes/fuse.h"
 #include "passes/layout.h"
+#include "passes/precision.h"
 #include "passes/schedule.h"
 #include "passes/simplify.h"
 #include "passes/widen.h"
@@ -24,6 +25,11 @@ Pass Bind(std::string name, Options options,
           [=](Graph& graph, PassContext& context) { return pass(graph, options, context); }};
 }
 
+void AddPrecision(const PipelineOptions& options, std::vector<Pass>& passes) {
+  if (options.precision == DType::kF32) return;
+  passes.push_back(Bind("precision", PrecisionOptions{.half = options.precision}, ReducePrecision));
+}
+
 // All but the last pass, assign, which needs the persistent values of all programs.
 std::vector<Pass> TrainPasses(const PipelineOptions& options) {
   std::vector<Pass> passes;
@@ -32,8 +38,10 @@ std::vector<Pass> TrainPasses(const PipelineOptions& options) {
   passes.push_back(Bind("norm", NormOptions{.mode = options.norm}, ResolveNorm));
   passes.push_back(Bind("layout", LayoutOptions{}, MakeChannelsLast));
   passes.push_back(Bind("loss", LossOptions{.kind = options.loss}, AddLoss));
-  passes.push_back(Bind("autodiff", AutodiffOptions{}, Differentiate));
+  passes.push_back(Bind("autodiff", AutodiffOptions{.loss_scale = options.precision == DType::kF16},
+                        Differentiate));
   passes.push_back(Bind("optimizer", options.optimizer, AddOptimizer));
+  AddPrecision(options, passes);
   passes.push_back(Bind("fuse", FuseOptions{}, Fuse));
   passes.push_back(Bind("schedule", ScheduleOptions{}, ScheduleNodes));
   return passes;
@@ -66,8 +74,9 @@ std::vector<Pass> InferPasses(const PipelineOptions& options, const Graph* train
   passes.push_back(Bind("norm", NormOptions{.mode = options.norm, .inference = true}, ResolveNorm));
   passes.push_back(Bind("layout", LayoutOptions{}, MakeChannelsLast));
   passes.push_back(Bind("loss", LossOptions{.kind = options.loss, .inference = true}, AddLoss));
-  passes.push_back(Bind("fuse", FuseOptions{}, Fuse));
   if (train != nullptr) passes.push_back(ShareRoles(*train));
+  AddPrecision(options, passes);
+  passes.push_back(Bind("fuse", FuseOptions{}, Fuse));
   passes.push_back(Bind("schedule", ScheduleOptions{}, ScheduleNodes));
   return passes;
 }

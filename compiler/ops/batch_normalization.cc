@@ -168,6 +168,12 @@ Status GradBatchNormApply(GradBuilder& g) {
 Cost BatchNormCost(const OpView& op) { return ElementCost(op, 0, 4); }
 Cost BatchNormTrainCost(const OpView& op) { return ElementCost(op, 0, 8); }
 
+constexpr int kTrainFloat32[] = {1, 2};
+constexpr int kApplyFloat32[] = {1, 2, 3, 4};
+constexpr int kGradStatsFloat32[] = {2, 3};
+constexpr int kGradApplyFloat32[] = {2, 3, 4, 5, 6};
+constexpr int kGradFrozenFloat32[] = {1, 2};
+
 constexpr std::pair<int, int> kApplyInPlace[] = {{0, 0}, {0, 5}};
 constexpr std::pair<int, int> kGradStatsInPlace[] = {{2, 0}};
 constexpr std::pair<int, int> kGradApplyInPlace[] = {{0, 0}, {0, 1}, {0, 7}};
@@ -188,6 +194,7 @@ constinit const OpDef kBatchNormApply = {
     .gradient = {.build = GradBatchNormApply},
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kApplyFloat32,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kApplyInPlace};
 constinit const OpDef kBatchNormGradApply = {
@@ -203,6 +210,7 @@ constinit const OpDef kBatchNormGradApply = {
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kGradApplyFloat32,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kGradApplyInPlace};
 constinit const OpDef kBatchNormGradFrozen = {
@@ -217,6 +225,7 @@ constinit const OpDef kBatchNormGradFrozen = {
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kGradFrozenFloat32,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kGradFrozenInPlace};
 constinit const OpDef kBatchNormGradStats = {
@@ -233,6 +242,7 @@ constinit const OpDef kBatchNormGradStats = {
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kGradStatsFloat32,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kGradStatsInPlace};
@@ -262,6 +272,7 @@ constinit const OpDef kBatchNormTrain = {
     .gradient = {.build = GradBatchNormTrain},
     .cost = BatchNormTrainCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kTrainFloat32,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kChannelsLast};
 constinit const OpDef kBatchNormalization = {
@@ -276,6 +287,7 @@ constinit const OpDef kBatchNormalization = {
     .gradient = {.none_because = "the norm pass rewrites it before autodiff"},
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kApplyFloat32,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kFixed};
 constinit const OpDef kMovingAverage = {

@@ -66,7 +66,7 @@ InferredTypes InferConvWeightGrad(const OpView& op) {
   WSI_ASSIGN_OR_RETURN(Shape w, CheckedShape(op.attributes(), "weight_shape"));
   WSI_ASSIGN_OR_RETURN(const Shape y, ConvShape(op.attributes(), op.input_shape(0), w));
   WSI_RETURN_IF_ERROR(WantShape(op, 1, y));
-  return std::vector<TensorType>{{op.input(0).dtype, std::move(w)}};
+  return std::vector<TensorType>{{StatisticsType(op.input(0).dtype), std::move(w)}};
 }
 
 Attributes WithShape(Attributes attributes, std::string_view name, const Shape& shape) {
@@ -149,7 +149,7 @@ constinit const OpDef kConvInputGrad = {
 constinit const OpDef kConvWeightGrad = {
     .name = "ConvWeightGrad",
     .is_onnx = false,
-    .summary = "x, dy -> dw {Conv's attributes, weight_shape: of w}",
+    .summary = "x, dy -> dw, of at least single precision {Conv's attributes, weight_shape: of w}",
     .min_inputs = 2,
     .max_inputs = 2,
     .infer = InferConvWeightGrad,

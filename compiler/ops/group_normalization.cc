@@ -68,6 +68,9 @@ Status GradGroupNormalization(GradBuilder& g) {
   return {};
 }
 
+constexpr int kForwardFloat32[] = {1, 2};
+constexpr int kGradFloat32[] = {2, 3, 4};
+
 Cost GroupNormCost(const OpView& op) { return ElementCost(op, 0, 8); }
 
 }  // namespace
@@ -84,6 +87,7 @@ constinit const OpDef kGroupNormGrad = {
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = GroupNormCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kGradFloat32,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kChannelsLast};
 constinit const OpDef kGroupNormalization = {
@@ -99,6 +103,7 @@ constinit const OpDef kGroupNormalization = {
     .gradient = {.build = GradGroupNormalization},
     .cost = GroupNormCost,
     .half = HalfPolicy::kMatrix,
+    .float32_inputs = kForwardFloat32,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kChannelsLast};
 

@@ -77,7 +77,8 @@ InferredTypes InferMatMul(const OpView& op) {
   WSI_ASSIGN_OR_RETURN(const Transposes transposes, CheckedTransposes(op.attributes()));
   WSI_ASSIGN_OR_RETURN(Product product,
                        CheckProduct(op.input_shape(0), op.input_shape(1), transposes));
-  return std::vector<TensorType>{{op.input(0).dtype, std::move(product.y)}};
+  WSI_ASSIGN_OR_RETURN(const DType dtype, CheckedSumType(op));
+  return std::vector<TensorType>{{dtype, std::move(product.y)}};
 }
 
 InferredTypes InferGemm(const OpView& op) {
@@ -188,7 +189,7 @@ constinit const OpDef kGemm = {
     .name = "Gemm",
     .summary =
         "a, b, [c] -> alpha * a' b' + beta * c, ' transposing where transA, transB {alpha=1, "
-        "beta=1, transA=0, transB=0}; c broadcasts to the result",
+        "beta=1, transA=0, transB=0, dtype: of the result, a's or f32}; c broadcasts to the result",
     .min_inputs = 2,
     .max_inputs = 3,
     .infer = InferGemm,
@@ -196,13 +197,15 @@ constinit const OpDef kGemm = {
     .cost = ProductCost,
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
+    .half_sum = true,
     .rows = RowKind::kNone,
     .layout = LayoutRule::kFixed};
 constinit const OpDef kMatMul = {
     .name = "MatMul",
     .summary =
         "a, b -> a' b', ' transposing the last two axes where transA, transB {transA=0, "
-        "transB=0}; leading axes broadcast; a vector is a row of a or a column of b",
+        "transB=0, dtype: of the result, a's or f32}; leading axes broadcast; a vector is a row of "
+        "a or a column of b",
     .min_inputs = 2,
     .max_inputs = 2,
     .infer = InferMatMul,
@@ -210,6 +213,7 @@ constinit const OpDef kMatMul = {
     .cost = ProductCost,
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
+    .half_sum = true,
     .rows = RowKind::kBarrier,
     .layout = LayoutRule::kFixed};
 

@@ -90,7 +90,8 @@ struct Cost {
   double bytes = 0;  // Operands read once and results written once.
 };
 
-// What half precision does to the operator.
+// What half precision does to the operator. All activations of one node are of one type.
+// Gradients of weights, of biases and of parameters of norms come out in fp32.
 enum class HalfPolicy : uint8_t {
   kSafe,     // same type in and out, arithmetic may be half
   kMatrix,   // half in and out, fp32 accumulation inside
@@ -131,6 +132,11 @@ struct OpDef {
   Cost (*cost)(const OpView&) = nullptr;
   bool is_matrix = false;  // Mostly multiply-adds that matrix units take.
   HalfPolicy half = HalfPolicy::kSafe;
+  // Inputs that are f32 although the activations beside them are half precision:
+  // parameters and statistics of norms.
+  std::span<const int> float32_inputs = {};
+  // Attribute dtype="f32" gives the sums of half-precision operands as they are, in f32.
+  bool half_sum = false;
   RowKind rows = RowKind::kPointwise;
   LayoutRule layout = LayoutRule::kAny;
   int layout_weight = -1;  // kChannelsLast: the input that is a convolution weight.

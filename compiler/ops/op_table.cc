@@ -28,6 +28,7 @@ constexpr std::array kOperators = {
     &kAccumulateGrad,
     &kAdamUpdate,
     &kAdd,
+    &kAllFinite,
     &kAnd,
     &kAveragePool,
     &kAveragePoolGrad,

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/attribute_check.h"
+
 namespace wsi {
 namespace {
 
@@ -68,6 +70,15 @@ Status WantFloatScalar(const OpView& op, int i) {
 Status WantInput(const OpView& op, int i) {
   if (op.HasInput(i)) return {};
   return InvalidInput(fmt::format("lacks input {}", i));
+}
+
+Result<DType> CheckedSumType(const OpView& op) {
+  const DType own = op.input(0).dtype;
+  if (!op.attributes().Has("dtype")) return own;
+  WSI_ASSIGN_OR_RETURN(const DType wanted, CheckedDType(op.attributes(), "dtype"));
+  if (wanted == own || (IsHalf(own) && wanted == DType::kF32)) return wanted;
+  return InvalidInput(fmt::format("attribute dtype is {}, wants {}{}", DTypeName(wanted),
+                                  DTypeName(own), IsHalf(own) ? " or f32" : ""));
 }
 
 InferredTypes SameAsInput(const OpView& op) { return std::vector<TensorType>{TypeOf(op.input(0))}; }

@@ -15,6 +15,8 @@ constexpr DType StatisticsType(DType dtype) {
   return dtype == DType::kF64 ? DType::kF64 : DType::kF32;
 }
 
+constexpr bool IsHalf(DType dtype) { return dtype == DType::kF16 || dtype == DType::kBF16; }
+
 // Each checks input i where it is present, unless it says otherwise.
 Status WantFloat(const OpView& op, int i);
 Status WantNumber(const OpView& op, int i);  // Anything but bool.
@@ -28,6 +30,10 @@ Status WantRank(const OpView& op, int i, int low, int high);
 Status WantFloatScalar(const OpView& op, int i);
 // Present.
 Status WantInput(const OpView& op, int i);
+
+// The type of a sum over elements of input 0: that input's own, or f32 where it is half
+// precision and the attribute dtype asks for that.
+Result<DType> CheckedSumType(const OpView& op);
 
 inline TensorType TypeOf(const Value& value) { return {value.dtype, value.shape}; }
 // The type of input 0.

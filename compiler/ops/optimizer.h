@@ -7,6 +7,7 @@ namespace wsi {
 
 extern const OpDef kAccumulateGrad;
 extern const OpDef kAdamUpdate;
+extern const OpDef kAllFinite;
 extern const OpDef kClipScale;
 extern const OpDef kMomentumUpdate;
 extern const OpDef kSgdUpdate;

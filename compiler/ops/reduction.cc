@@ -26,13 +26,14 @@ InferredTypes InferReduction(const OpView& op) {
   WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> axes,
                        CheckedAxes(op.attributes(), "axes", x.rank()));
   WSI_ASSIGN_OR_RETURN(const bool keep, CheckedFlag(op.attributes(), "keepdims", true));
-  if (keep) return std::vector<TensorType>{{op.input(0).dtype, KeptShape(x, axes)}};
+  WSI_ASSIGN_OR_RETURN(const DType dtype, CheckedSumType(op));
+  if (keep) return std::vector<TensorType>{{dtype, KeptShape(x, axes)}};
   std::vector<int64_t> sizes;
   for (int axis = 0; axis < x.rank(); ++axis) {
     if (std::find(axes.begin(), axes.end(), axis) == axes.end()) sizes.push_back(x[axis]);
   }
   WSI_ASSIGN_OR_RETURN(Shape y, Shape::Make(sizes));
-  return std::vector<TensorType>{{op.input(0).dtype, std::move(y)}};
+  return std::vector<TensorType>{{dtype, std::move(y)}};
 }
 
 InferredTypes InferFloatReduction(const OpView& op) {
@@ -125,7 +126,7 @@ FoldedTensors FoldWith(const OpView& op, std::span<const Tensor* const> inputs,
         static_cast<double>(x.shape().ElementCount()) / static_cast<double>(shape.ElementCount());
     for (double& value : values) value /= count;
   }
-  return OneTensor(TensorFromDoubles(x.dtype(), shape, values));
+  return OneTensor(TensorFromDoubles(types[0].dtype, shape, values));
 }
 
 Result<double> AddDoubles(double a, double b) { return a + b; }
@@ -164,6 +165,7 @@ constexpr OpDef Reduction(std::string_view name, std::string_view summary, Gradi
           .gradient = gradient,
           .cost = ReadCost,
           .half = half,
+          .half_sum = half == HalfPolicy::kMatrix,
           .rows = RowKind::kBarrier,
           .layout = LayoutRule::kAxes,
           .fold = fold};
@@ -176,9 +178,10 @@ constexpr std::string_view kFoldedOnly = "it is folded away";
 constinit const OpDef kReduceMax =
     Reduction("ReduceMax", "x -> maximum over {axes (explicit, >= 0), keepdims=1}; folded only",
               {.none_because = kFoldedOnly}, HalfPolicy::kSafe, FoldReduceMax);
-constinit const OpDef kReduceMean =
-    Reduction("ReduceMean", "x -> mean over {axes (explicit, >= 0), keepdims=1}; floats",
-              {.build = GradReduceMean}, HalfPolicy::kMatrix, FoldReduceMean, InferFloatReduction);
+constinit const OpDef kReduceMean = Reduction(
+    "ReduceMean",
+    "x -> mean over {axes (explicit, >= 0), keepdims=1, dtype: of the result, x's or f32}; floats",
+    {.build = GradReduceMean}, HalfPolicy::kMatrix, FoldReduceMean, InferFloatReduction);
 constinit const OpDef kReduceMin =
     Reduction("ReduceMin", "x -> minimum over {axes (explicit, >= 0), keepdims=1}; folded only",
               {.none_because = kFoldedOnly}, HalfPolicy::kSafe, FoldReduceMin);
@@ -186,7 +189,8 @@ constinit const OpDef kReduceProd =
     Reduction("ReduceProd", "x -> product over {axes (explicit, >= 0), keepdims=1}; folded only",
               {.none_because = kFoldedOnly}, HalfPolicy::kFloat32, FoldReduceProd);
 constinit const OpDef kReduceSum =
-    Reduction("ReduceSum", "x -> sum over {axes (explicit, >= 0), keepdims=1}",
+    Reduction("ReduceSum",
+              "x -> sum over {axes (explicit, >= 0), keepdims=1, dtype: of the result, x's or f32}",
               {.build = GradReduceSum}, HalfPolicy::kMatrix, FoldReduceSum);
 
 }  // namespace wsi

@@ -1,3 +1,6 @@
+#include <cmath>
+#include <limits>
+
 #include "tests/backends/backend_cases.h"
 #include "tests/backends/window_attributes.h"
 
@@ -6,13 +9,19 @@ namespace {
 
 constexpr Bound kFew = {.c = 16, .floor = 1};
 
-// `inputs` with and without a last operand that scales the gradient.
+// `inputs` with and without last operands that scale the gradient and say that it is
+// finite, or is not.
 void AddUpdate(std::vector<BackendCase>& cases, const std::string& op, const std::string& name,
                const Attributes& attributes, std::vector<Operand> inputs, size_t outputs) {
   const std::vector<bool> all(outputs, true);
   cases.push_back({op, name, attributes, inputs, all, kFew});
   inputs.push_back(Number(0.25));
   cases.push_back({op, name + "_scale", attributes, inputs, all, kFew});
+  inputs.push_back(Number(1));
+  cases.push_back({op, name + "_finite", attributes, inputs, all, kFew});
+  inputs[1] = {inputs[1].shape, Fill::kNumber, std::numeric_limits<double>::infinity()};
+  inputs.back() = Number(0);
+  cases.push_back({op, name + "_overflow", attributes, inputs, all, {.c = 0}});
 }
 
 void AddUpdates(std::vector<BackendCase>& cases, const std::string& name, const Shape& shape) {
@@ -34,6 +43,22 @@ void AddUpdates(std::vector<BackendCase>& cases, const std::string& name, const 
   const std::vector<Operand> first = {x, x, x, squares, lr, Integer(1)};
   AddUpdate(cases, "AdamUpdate", name + "_first", adam, first, 3);
   cases.push_back({"AccumulateGrad", name, {}, {x, x}, {true}, {.c = 1}});
+  cases.push_back({"AllFinite", name, {}, {x}, {true}, {.c = 0}});
+  for (const double before : {0.0, 1.0}) {
+    cases.push_back({"AllFinite",
+                     name + (before == 0 ? "_before0" : "_before1"),
+                     {},
+                     {x, Number(before)},
+                     {true},
+                     {.c = 0}});
+  }
+  for (const double bad :
+       {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+        std::numeric_limits<double>::quiet_NaN()}) {
+    const Operand overflow{shape, Fill::kNumber, bad};
+    const std::string kind = std::isnan(bad) ? "_nan" : bad > 0 ? "_inf" : "_minus_inf";
+    cases.push_back({"AllFinite", name + kind, {}, {overflow, Number(1)}, {true}, {.c = 0}});
+  }
   cases.push_back({"SquaredNorm",
                    name,
                    {},
@@ -56,6 +81,12 @@ void AddOptimizerCases(std::vector<BackendCase>& cases) {
   for (const double norm : {0.5, 100.0}) {
     const std::string name = norm < 1 ? "clips" : "keeps";
     cases.push_back({"ClipScale", name, {{"max_norm", norm}}, {Number(9)}, {true}, {.c = 4}});
+    cases.push_back({"ClipScale",
+                     name + "_loss_scale",
+                     {{"max_norm", norm}},
+                     {Number(9), Number(4)},
+                     {true},
+                     {.c = 4}});
     cases.push_back({"ClipScale",
                      name + "_scaled",
                      {{"max_norm", norm}, {"scale0", 0.5}},

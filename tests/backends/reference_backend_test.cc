@@ -43,9 +43,46 @@ Spec GoodConv() {
           {Floats({1, 5, 5, 4})}};
 }
 
-TEST(ReferenceBackend, RefusesSinglePrecisionNamingNodeAndType) {
-  EXPECT_EQ(Refusal({"Relu", {}, {{true, DType::kF32, {3}}}, {{true, DType::kF32, {3}}}}),
-            "Relu 'layer1' on reference: input 0 is f32, wants f64");
+// 1/3 and what becomes of it where it is stored as `dtype`.
+double ThirdIn(DType dtype) {
+  return Tensor::Of<double>({1}, std::vector<double>{1.0 / 3}).Cast(dtype)->ToDoubles()[0];
+}
+
+// What the reference gives for one launch.
+Result<Tensor> Run(const Spec& spec, const std::vector<const Tensor*>& inputs) {
+  const std::unique_ptr<Backend> backend = MakeReferenceBackend();
+  WSI_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Kernel> kernel,
+      backend->Compile({spec.op, "layer1", spec.attributes, spec.inputs, spec.outputs}));
+  WSI_ASSIGN_OR_RETURN(Tensor result, Tensor::Make(spec.outputs[0].dtype, spec.outputs[0].shape));
+  std::vector<const std::byte*> in;
+  for (const Tensor* input : inputs) in.push_back(input->bytes().data());
+  std::byte* out[] = {result.bytes().data()};
+  WSI_RETURN_IF_ERROR(kernel->Run({in, out}));
+  return result;
+}
+
+TEST(ReferenceBackend, RoundsOnceWhateverTheStorage) {
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    const OperandSpec stored{true, dtype, {1}};
+    const Tensor one = *Tensor::Of<double>({1}, std::vector<double>{1}).Cast(dtype);
+    const Tensor three = *Tensor::Of<double>({1}, std::vector<double>{3}).Cast(dtype);
+    const Result<Tensor> third = Run({"Div", {}, {stored, stored}, {stored}}, {&one, &three});
+    ASSERT_TRUE(third.ok()) << third.status().message();
+    EXPECT_EQ(third->ToDoubles()[0], ThirdIn(dtype)) << DTypeName(dtype);
+  }
+}
+
+TEST(ReferenceBackend, SumsHalvesIntoSinglePrecision) {
+  const Tensor halves = *Tensor::Of<double>({2}, std::vector<double>{2048, 1}).Cast(DType::kF16);
+  const Attributes attributes = {{"axes", Ints{0}}, {"dtype", std::string("f32")}};
+  Spec spec{"ReduceSum", attributes, {{true, DType::kF16, {2}}}, {{true, DType::kF32, {1}}}};
+  const Result<Tensor> sum = Run(spec, {&halves});
+  ASSERT_TRUE(sum.ok()) << sum.status().message();
+  EXPECT_EQ(sum->ToDoubles()[0], 2049) << "in half precision it is 2048";
+  spec.outputs[0].dtype = DType::kF16;
+  EXPECT_EQ(Refusal(spec),
+            "ReduceSum 'layer1' on reference: attribute dtype is not the output's type");
 }
 
 TEST(ReferenceBackend, SaysWhyAnOperatorHasNoKernel) {

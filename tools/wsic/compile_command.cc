@@ -76,8 +76,10 @@ Status CheckSupported(const Arguments& a) {
   if (a.device == "cuda") {
     return UsageError("--device cuda: this build has no CUDA backend; use cpu or reference");
   }
-  if (a.precision != "fp32") {
-    return UsageError(fmt::format("--precision {}: plans are fp32 so far", a.precision));
+  if (a.precision != "fp32" && a.device == "reference") {
+    return UsageError(
+        fmt::format("--precision {}: the reference device computes in fp64; leave --precision out",
+                    a.precision));
   }
   if (a.memory != "auto" && a.memory != "resident") {
     return UsageError(
@@ -105,6 +107,8 @@ Status WriteDumpTensors(const Graph& graph, const std::string& directory) {
 Result<PipelineOptions> MakePipelineOptions(const Arguments& a) {
   PipelineOptions options;
   options.widen = a.device == "reference";
+  if (a.precision == "fp16") options.precision = DType::kF16;
+  if (a.precision == "bf16") options.precision = DType::kBF16;
   options.norm = a.norm;
   options.loss = a.loss;
   options.optimizer = a.optimizer;

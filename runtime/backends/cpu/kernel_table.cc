@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/backends/cpu/all_finite.h"
 #include "runtime/backends/cpu/batch_norm.h"
 #include "runtime/backends/cpu/convolution.h"
 #include "runtime/backends/cpu/dropout.h"
@@ -23,6 +24,7 @@ constexpr KernelEntry kTable[] = {
     {"AccumulateGrad", CompileBinary},
     {"AdamUpdate", CompileAdamUpdate},
     {"Add", CompileBinary},
+    {"AllFinite", CompileAllFinite},
     {"And", CompileLogical},
     {"AveragePool", CompileAveragePool},
     {"AveragePoolGrad", CompileAveragePoolGrad},

@@ -110,19 +110,22 @@ KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
   });
 }
 
-// scale0 * min(1, max_norm / (scale0 * sqrt(sumsq) + 1e-6)), as clip_grad_norm_ of
-// PyTorch does for gradients that are still to be multiplied by scale0.
+// s * min(1, max_norm / (s * sqrt(sumsq) + 1e-6)), s = scale0 / loss_scale, as
+// clip_grad_norm_ of PyTorch does for gradients that are still to be multiplied by s.
 KernelResult CompileClipScale(const LaunchSpec& launch, Context&) {
-  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 2, 1, 1));
   const bool wide = launch.inputs[0].dtype == DType::kF64;
   if (!wide) WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32, Shape()));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
   if (launch.inputs[0].shape.ElementCount() != 1 || launch.outputs[0].shape.ElementCount() != 1) {
     return CompileError(launch, "takes and gives one number");
   }
   const double max_norm = launch.attributes.Float("max_norm", 1.0);
-  const double scale = launch.attributes.Float("scale0", 1.0);
+  const double scale0 = launch.attributes.Float("scale0", 1.0);
   return MakeKernel([=](const LaunchArguments& a) {
+    const float* loss_scale = a.input<float>(1);
+    const double scale = loss_scale == nullptr ? scale0 : scale0 / static_cast<double>(*loss_scale);
     const double squares = wide ? *a.input<double>(0) : static_cast<double>(*a.input<float>(0));
     const double factor = std::min(1.0, max_norm / (scale * std::sqrt(squares) + 1e-6));
     *a.output<float>(0) = static_cast<float>(scale * factor);

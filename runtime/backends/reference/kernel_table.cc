@@ -15,6 +15,7 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "AccumulateGrad", .compile = CompileAccumulateGrad},
     {.op = "AdamUpdate", .compile = CompileAdamUpdate},
     {.op = "Add", .compile = CompileArithmetic},
+    {.op = "AllFinite", .compile = CompileAllFinite},
     {.op = "And", .compile = CompileLogical},
     {.op = "AveragePool", .compile = CompileAveragePool},
     {.op = "AveragePoolGrad", .compile = CompileAveragePoolGrad},

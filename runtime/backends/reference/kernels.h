@@ -64,6 +64,7 @@ KernelResult CompileDropoutGrad(const LaunchSpec& launch);
 KernelResult CompileSgdUpdate(const LaunchSpec& launch);
 KernelResult CompileMomentumUpdate(const LaunchSpec& launch);
 KernelResult CompileAdamUpdate(const LaunchSpec& launch);
+KernelResult CompileAllFinite(const LaunchSpec& launch);
 KernelResult CompileSquaredNorm(const LaunchSpec& launch);
 KernelResult CompileClipScale(const LaunchSpec& launch);
 KernelResult CompileAccumulateGrad(const LaunchSpec& launch);

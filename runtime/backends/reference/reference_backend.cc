@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "runtime/backends/reference/kernel_table.h"
+#include "runtime/backends/reference/storage.h"
 
 namespace wsi {
 namespace {
@@ -88,7 +89,9 @@ class ReferenceBackend final : public Backend {
   std::string_view name() const override { return "reference"; }
   Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) override {
     const reference::KernelEntry* entry = reference::FindKernel(launch.op);
-    if (entry != nullptr && entry->compile != nullptr) return entry->compile(launch);
+    if (entry != nullptr && entry->compile != nullptr) {
+      return reference::CompileStored(entry->compile, launch);
+    }
     return InvalidInput(fmt::format("{} '{}' on reference: no kernel: {}", launch.op, launch.node,
                                     entry != nullptr ? entry->none_because : "unknown operator"));
   }

@@ -1,7 +1,7 @@
 // The oracle: every operator as plain loops in fp64, on one thread.
 //
-// Floats are f64 throughout; a launch with any other float is refused. Lanes run what
-// they are given at once, in the order of the calls.
+// Floats may be stored as f64, f32, f16 or bf16: a launch computes in f64 and rounds its
+// results once. Lanes run what they are given at once, in the order of the calls.
 #pragma once
 
 #include <memory>

@@ -43,12 +43,24 @@ void Adam(const float* param, const float* grad, const float* m, const float* v,
   }
 }
 
+// Infinities and NaNs have an exponent of ones: adding one to it carries into the sign.
+bool AllFinite(const float* x, int64_t n) {
+  uint32_t carried = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    uint32_t bits;
+    __builtin_memcpy(&bits, x + i, sizeof(bits));
+    carried |= (bits & 0x7FFFFFFFU) + 0x00800000U;
+  }
+  return (carried & 0x80000000U) == 0;
+}
+
 }  // namespace
 
 extern const OptimizerLoops kOptimizerLoops = {
     .sgd = Sgd,
     .momentum = Momentum,
     .adam = Adam,
+    .all_finite = AllFinite,
 };
 
 }  // namespace wsi::cpu::WSI_ISA

@@ -31,6 +31,7 @@ struct OptimizerLoops {
                    const SgdNumbers& k, float* out, float* velocity_out);
   void (*adam)(const float* param, const float* grad, const float* m, const float* v, int64_t n,
                const AdamNumbers& k, float* out, float* m_out, float* v_out);
+  bool (*all_finite)(const float* x, int64_t n);
 };
 
 WSI_DECLARE_LOOPS(OptimizerLoops, kOptimizerLoops);
