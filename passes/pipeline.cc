@@ -38,8 +38,8 @@ std::vector<Pass> TrainPasses(const PipelineOptions& options) {
   passes.push_back(Bind("norm", NormOptions{.mode = options.norm}, ResolveNorm));
   passes.push_back(Bind("layout", LayoutOptions{}, MakeChannelsLast));
   passes.push_back(Bind("loss", LossOptions{.kind = options.loss}, AddLoss));
-  passes.push_back(Bind("autodiff", AutodiffOptions{.loss_scale = options.precision == DType::kF16},
-                        Differentiate));
+  passes.push_back(
+      Bind("autodiff", AutodiffOptions{.loss_scale = options.loss_scale}, Differentiate));
   passes.push_back(Bind("optimizer", options.optimizer, AddOptimizer));
   AddPrecision(options, passes);
   passes.push_back(Bind("fuse", FuseOptions{}, Fuse));

@@ -29,7 +29,8 @@ struct StartAt {
 
 struct PipelineOptions {
   bool widen = false;             // f64 throughout, for the reference device.
-  DType precision = DType::kF32;  // Of activations: or kF16, with loss scaling, or kBF16.
+  DType precision = DType::kF32;  // Of activations; or kF16, or kBF16.
+  bool loss_scale = false;        // Dynamic loss scaling, which kF16 needs.
   Bytes fold_limit = Bytes{64} << 20;
   NormMode norm = NormMode::kAuto;
   LossKind loss = LossKind::kCrossEntropy;  // kNone: no training program.

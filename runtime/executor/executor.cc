@@ -91,7 +91,7 @@ void Executor::State::MakeScalars() {
       scalar.dtype = ValueDType(plan().values(v));
       scalar.address = memory.ValueAddress(v);
       scalar.Set(scalar.name == "lr" ? plan().training().learning_rate() : 0.0);
-      if (scalar.name == "step") scalar.Set(int64_t{1});
+      if (scalar.name == "step" || scalar.name == "loss_scale") scalar.Set(int64_t{1});
     }
   }
 }

@@ -97,7 +97,7 @@ class Executor {
   Status WriteTarget(int program, const Tensor& tensor);
   Status WriteTarget(int program, std::span<const std::byte> bytes);
   // Sets a scalar of all programs that have it; false if none has. At first "lr" is
-  // the plan's learning rate, "step" 1 and every other 0.
+  // the plan's learning rate, "step" and "loss_scale" 1 and every other 0.
   bool SetScalar(std::string_view name, double value);
   bool SetScalar(std::string_view name, int64_t value);
 

@@ -53,7 +53,10 @@ std::string StateToJson(const TrainerState& s) {
               {"best_step", s.best_step},
               {"rate_scale", s.learning_rate.scale},
               {"rate_best_metric", s.learning_rate.best_metric},
-              {"rate_epochs_since_best", s.learning_rate.epochs_since_best}}
+              {"rate_epochs_since_best", s.learning_rate.epochs_since_best},
+              {"loss_scale", s.loss_scale.scale},
+              {"loss_scale_good_steps", s.loss_scale.good_steps},
+              {"loss_scale_skipped_in_row", s.loss_scale.skipped_in_row}}
              .dump(2) +
          "\n";
 }
@@ -75,11 +78,18 @@ Result<TrainerState> StateFromJson(const std::string& path) {
     json.at("rate_scale").get_to(s.learning_rate.scale);
     json.at("rate_best_metric").get_to(s.learning_rate.best_metric);
     json.at("rate_epochs_since_best").get_to(s.learning_rate.epochs_since_best);
+    json.at("loss_scale").get_to(s.loss_scale.scale);
+    json.at("loss_scale_good_steps").get_to(s.loss_scale.good_steps);
+    json.at("loss_scale_skipped_in_row").get_to(s.loss_scale.skipped_in_row);
   } catch (const nlohmann::json::exception& error) {
     return InvalidInput(fmt::format("{}: {}", path, error.what()));
   }
-  if (s.step < 0 || s.epoch < 0 || s.position < 0 || s.loss_count < 0) {
+  if (s.step < 0 || s.epoch < 0 || s.position < 0 || s.loss_count < 0 ||
+      s.loss_scale.good_steps < 0 || s.loss_scale.skipped_in_row < 0) {
     return InvalidInput(fmt::format("{}: a negative count", path));
+  }
+  if (!(s.loss_scale.scale >= LossScale::kFloor)) {
+    return InvalidInput(fmt::format("{}: the loss scale is {}", path, s.loss_scale.scale));
   }
   return s;
 }

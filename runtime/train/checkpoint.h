@@ -18,6 +18,7 @@
 #include "runtime/base/status.h"
 #include "runtime/executor/executor.h"
 #include "runtime/train/learning_rate.h"
+#include "runtime/train/loss_scale.h"
 
 namespace wsi {
 
@@ -33,6 +34,7 @@ struct TrainerState {
   double best_loss = 1e300;     // among equals the lower validation loss.
   int64_t best_step = -1;
   LearningRate::State learning_rate;
+  LossScale::State loss_scale;
   bool operator==(const TrainerState&) const = default;
 };
 

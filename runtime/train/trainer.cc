@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 
@@ -53,9 +54,28 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(Executor* executor, const Manifes
   schedule.total_epochs = options.epochs;
   WSI_RETURN_IF_ERROR(ValidateSchedule(schedule));
   trainer->rate_ = LearningRate(schedule);
+  WSI_RETURN_IF_ERROR(trainer->StartLossScale());
   trainer->state_.seed = options.seed;
   trainer->options_.loader.seed = options.seed;
   return trainer;
+}
+
+// Plans without loss scaling have neither the scalar nor the flag.
+Status Trainer::StartLossScale() {
+  if (!executor_->SetScalar("loss_scale", LossScale::kFirst)) {
+    if (!options_.loss_scale) return {};
+    return UsageError(fmt::format("--loss-scale: the plan is {} and has no loss scaling",
+                                  executor_->plan().precision()));
+  }
+  WSI_ASSIGN_OR_RETURN(finite_flag_, executor_->FindPersistent("gradients_finite"));
+  LossScale::State state;
+  state.scale = options_.loss_scale.value_or(state.scale);
+  if (!std::isfinite(state.scale) || state.scale < LossScale::kFloor) {
+    return UsageError(
+        fmt::format("--loss-scale {}: must be at least {}", state.scale, LossScale::kFloor));
+  }
+  loss_scale_.Restore(state);
+  return {};
 }
 
 // Slides beyond the last full step of an epoch wait for a later epoch's order.
@@ -82,12 +102,19 @@ Result<bool> Trainer::Resume() {
                                   *folder, state_.seed, options_.seed, state_.seed));
   }
   rate_.Restore(state_.learning_rate);
+  loss_scale_.Restore(state_.loss_scale);
   progress_.Print(
       fmt::format("resuming from {} (epoch {}, step {})", *folder, state_.epoch + 1, state_.step));
   return true;
 }
 
 Result<TrainSummary> Trainer::Run(const std::atomic<bool>& stop) {
+  Result<TrainSummary> summary = RunEpochs(stop);
+  executor_->SetGradientTap({});  // It borrows the trainer.
+  return summary;
+}
+
+Result<TrainSummary> Trainer::RunEpochs(const std::atomic<bool>& stop) {
   const Clock::time_point start = Clock::now();
   options_.loader.delivered_before = state_.loss_count * batch_;
   WSI_ASSIGN_OR_RETURN(feeder_, BatchFeeder::Make(executor_, program_, manifest_, options_.loader));
@@ -127,7 +154,8 @@ Status Trainer::RunEpoch(const std::atomic<bool>& stop) {
       return {ErrorCode::kPreempted,
               fmt::format("stopped after step {}; go on with --resume auto", state_.step)};
     }
-    if (options_.checkpoint_steps > 0 && state_.step % options_.checkpoint_steps == 0) {
+    const bool skipped = loss_scale_.state().skipped_in_row > 0;
+    if (options_.checkpoint_steps > 0 && !skipped && state_.step % options_.checkpoint_steps == 0) {
       WSI_RETURN_IF_ERROR(SaveCheckpoint());
     }
   }
@@ -138,22 +166,20 @@ Result<bool> Trainer::MicroStep() {
   WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> rows, feeder_->Next(state_.epoch));
   state_.position = feeder_->consumed() - consumed_before_;
   if (static_cast<int64_t>(rows.size()) < batch_) return false;
+  micro_rows_ = rows;
   WSI_RETURN_IF_ERROR(WriteLabels(*executor_, program_, *manifest_, rows));
   const double rate = rate_.At(state_.step);
   executor_->SetScalar("lr", rate);
   executor_->SetScalar("step", state_.step + 1);
+  if (finite_flag_ >= 0) ScaleLoss();
   const bool is_last = micro_step_ + 1 == accumulation_;
   WSI_ASSIGN_OR_RETURN(const double loss,
                        executor_->Run(program_, is_last ? kAllPhases : kNoUpdate));
   if (!std::isfinite(loss)) {
-    std::vector<std::string> slides;
-    slides.reserve(rows.size());
-    for (const int64_t row : rows) {
-      slides.push_back(manifest_->rows[static_cast<size_t>(row)].slide_id);
-    }
     return NumericError(
-        fmt::format("step {}: the loss is {} on slide {}; resume with a lower --learning-rate",
-                    state_.step + 1, loss, fmt::join(slides, ", ")));
+        fmt::format("step {}: the loss is {} on slide {}; resume with a lower --learning-rate{}",
+                    state_.step + 1, loss, MicroSlides(),
+                    executor_->plan().precision() == "fp16" ? ", or try --precision bf16" : ""));
   }
   state_.loss_sum += loss;
   ++state_.loss_count;
@@ -165,17 +191,68 @@ Result<bool> Trainer::MicroStep() {
   return true;
 }
 
+std::string Trainer::MicroSlides() const {
+  std::vector<std::string> slides;
+  slides.reserve(micro_rows_.size());
+  for (const int64_t row : micro_rows_) {
+    slides.push_back(manifest_->rows[static_cast<size_t>(row)].slide_id);
+  }
+  return fmt::format("{}", fmt::join(slides, ", "));
+}
+
+// In a step whose overflow would end the run, watches for the first gradient that has one.
+void Trainer::ScaleLoss() {
+  executor_->SetScalar("loss_scale", loss_scale_.state().scale);
+  if (micro_step_ > 0) return;
+  overflow_.clear();
+  executor_->SetGradientTap({});
+  if (!loss_scale_.IsLastChance()) return;
+  executor_->SetGradientTap([this](const std::string& name, const Tensor& gradient) {
+    const std::vector<double> values = gradient.ToDoubles();
+    const bool finite =
+        std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+    if (!finite && overflow_.empty()) {
+      overflow_ = fmt::format("the gradient of {} on slide {}", name, MicroSlides());
+    }
+    return Status();
+  });
+}
+
+Result<bool> Trainer::WasSkipped() const {
+  if (finite_flag_ < 0) return false;
+  WSI_ASSIGN_OR_RETURN(const Tensor flag, executor_->ReadPersistent(finite_flag_));
+  return flag.ToDoubles()[0] == 0;
+}
+
+Status Trainer::SkipStep(double step_loss) {
+  const double scale = loss_scale_.state().scale;
+  if (!loss_scale_.Skip()) {
+    return NumericError(fmt::format(
+        "step {}: {} overflows at loss scale {}, after {} steps skipped in a row; try --precision "
+        "bf16, or resume with a lower --learning-rate",
+        state_.step + 1, overflow_.empty() ? "the sum of the gradients" : overflow_, scale,
+        loss_scale_.state().skipped_in_row));
+  }
+  return events_.Write(
+      "skip",
+      {{"epoch", state_.epoch}, {"step", state_.step}, {"loss", step_loss}, {"loss_scale", scale}});
+}
+
 Status Trainer::EndStep(double step_loss, double rate) {
-  ++state_.step;
   micro_loss_ = 0;
+  const double scale = loss_scale_.state().scale;
+  WSI_ASSIGN_OR_RETURN(const bool skipped, WasSkipped());
+  if (skipped) return SkipStep(step_loss);
+  ++state_.step;
+  if (finite_flag_ >= 0) loss_scale_.Keep();
   progress_.Update(
       fmt::format("epoch {}/{}", state_.epoch + 1, options_.epochs), state_.position,
       StepsPerEpoch() * batch_ * accumulation_,
       fmt::format("loss {:.4f}", state_.loss_sum / static_cast<double>(state_.loss_count)));
-  return events_.Write("step", {{"epoch", state_.epoch},
-                                {"step", state_.step},
-                                {"loss", step_loss},
-                                {"learning_rate", rate}});
+  EventFields fields = {
+      {"epoch", state_.epoch}, {"step", state_.step}, {"loss", step_loss}, {"learning_rate", rate}};
+  if (finite_flag_ >= 0) fields.emplace_back("loss_scale", scale);
+  return events_.Write("step", fields);
 }
 
 Status Trainer::EndEpoch() {
@@ -241,6 +318,7 @@ Status Trainer::SaveBest(const Score& score) {
 
 Status Trainer::SaveCheckpoint() {
   state_.learning_rate = rate_.state();
+  state_.loss_scale = loss_scale_.state();
   WSI_RETURN_IF_ERROR(checkpoints_.Save(*executor_, state_, options_.keep_checkpoints));
   return WriteStatus("training");
 }

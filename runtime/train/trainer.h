@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@
 #include "runtime/train/evaluation.h"
 #include "runtime/train/events.h"
 #include "runtime/train/learning_rate.h"
+#include "runtime/train/loss_scale.h"
 
 namespace wsi {
 
@@ -32,10 +34,11 @@ struct TrainOptions {
   int64_t epochs = 1;
   int64_t max_steps = std::numeric_limits<int64_t>::max();  // Ends there, with a checkpoint.
   int64_t seed = 0;
-  LearningRateOptions schedule;  // steps_per_epoch and total_epochs are the trainer's.
-  double until_auc = 2;          // Ends when validation has reached it,
-  int64_t min_epochs = 1;        // but not before so many epochs.
-  int64_t checkpoint_steps = 0;  // Besides every epoch's end; 0: only there.
+  std::optional<double> loss_scale;  // Where an fp16 run begins; none: LossScale::kFirst.
+  LearningRateOptions schedule;      // steps_per_epoch and total_epochs are the trainer's.
+  double until_auc = 2;              // Ends when validation has reached it,
+  int64_t min_epochs = 1;            // but not before so many epochs.
+  int64_t checkpoint_steps = 0;      // Besides every epoch's end; 0: only there.
   int keep_checkpoints = 2;
   LoaderOptions loader;         // Its seed is the trainer's.
   FileOps* file_ops = nullptr;  // Outlives the trainer; null: the system's.
@@ -62,8 +65,9 @@ class Trainer {
   Result<bool> Resume();
 
   // Trains to the end. When `stop` becomes true, finishes the step, saves a checkpoint and
-  // returns kPreempted. kNumeric, naming step and slides, when the loss is not finite: the
-  // last checkpoint is from before.
+  // returns kPreempted. kNumeric, naming step and slides, when the loss is not finite, and
+  // the first gradient too, when loss scaling does not end overflows: the last checkpoint is
+  // from before.
   Result<TrainSummary> Run(const std::atomic<bool>& stop);
 
  private:
@@ -75,12 +79,18 @@ class Trainer {
 
   Trainer(Executor* executor, const Manifest* manifest, std::vector<int64_t> train_rows,
           std::vector<int64_t> validation_rows, const TrainOptions& options, EventLog events);
+  Status StartLossScale();
+  std::string MicroSlides() const;
   int64_t StepsPerEpoch() const;
   std::vector<int64_t> RowsOfEpoch(int64_t epoch, int64_t skip) const;
+  Result<TrainSummary> RunEpochs(const std::atomic<bool>& stop);
   Status RunEpoch(const std::atomic<bool>& stop);
   // One micro-step; false at the end of the epoch.
   Result<bool> MicroStep();
+  void ScaleLoss();
+  Result<bool> WasSkipped() const;
   Status EndStep(double step_loss, double rate);
+  Status SkipStep(double step_loss);
   Status EndEpoch();
   Result<Score> Validate();
   Status SaveBest(const Score& score);
@@ -96,6 +106,8 @@ class Trainer {
   int64_t batch_ = 1;
   int64_t accumulation_ = 1;
   LearningRate rate_;
+  LossScale loss_scale_;
+  int finite_flag_ = -1;  // Persistent that says whether a step counts; -1: every step does.
   CheckpointStore checkpoints_;
   EventLog events_;
   Progress progress_;
@@ -106,6 +118,8 @@ class Trainer {
   int64_t enqueued_epoch_ = -1;  // The last that the feeder was asked for.
   int64_t micro_step_ = 0;       // Of the current optimizer step.
   double micro_loss_ = 0;
+  std::vector<int64_t> micro_rows_;  // Of the current micro-step.
+  std::string overflow_;             // What overflowed first in a step that must not be skipped.
 };
 
 }  // namespace wsi

@@ -108,6 +108,7 @@ Result<PipelineOptions> MakePipelineOptions(const Arguments& a) {
   PipelineOptions options;
   options.widen = a.device == "reference";
   if (a.precision == "fp16") options.precision = DType::kF16;
+  options.loss_scale = a.precision == "fp16";
   if (a.precision == "bf16") options.precision = DType::kBF16;
   options.norm = a.norm;
   options.loss = a.loss;

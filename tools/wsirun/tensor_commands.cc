@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include "runtime/plan/npy.h"
 #include "runtime/plan/plan_types.h"
 #include "runtime/plan/safetensors.h"
+#include "runtime/train/loss_scale.h"
 #include "tools/wsirun/report.h"
 #include "tools/wsirun/session.h"
 
@@ -54,19 +56,62 @@ Status WriteTarget(const Arguments& a, Executor& executor, int program) {
   return executor.WriteTarget(program, ordered).WithContext(a.target);
 }
 
+using Gradients = std::map<std::string, Tensor>;
+
+// Name of a gradient that is not finite; empty if there is none.
+std::string FindOverflow(const Gradients& gradients) {
+  for (const auto& [name, gradient] : gradients) {
+    const std::vector<double> values = gradient.ToDoubles();
+    if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); })) {
+      return name;
+    }
+  }
+  return "";
+}
+
+Result<double> RunStep(const Arguments& a, Executor& executor, int program, Gradients* gradients) {
+  gradients->clear();
+  executor.SetGradientTap([gradients](const std::string& name, Tensor gradient) {
+    gradients->emplace(name, std::move(gradient));
+    return Status();
+  });
+  WSI_RETURN_IF_ERROR(WriteInputs(a, executor, program));
+  WSI_RETURN_IF_ERROR(WriteTarget(a, executor, program));
+  Result<double> loss = executor.Run(program, kNoUpdate);
+  executor.SetGradientTap({});
+  return loss;
+}
+
+// The true gradients: where the plan scales the loss, with the largest scale from the
+// trainer's first one on that does not overflow.
+Result<double> RunScaledStep(const Arguments& a, Executor& executor, int program,
+                             Gradients* gradients) {
+  if (!executor.SetScalar("loss_scale", LossScale::kFirst)) {
+    return RunStep(a, executor, program, gradients);
+  }
+  for (double scale = LossScale::kFirst;; scale /= 2) {
+    executor.SetScalar("loss_scale", scale);
+    WSI_ASSIGN_OR_RETURN(const double loss, RunStep(a, executor, program, gradients));
+    const std::string overflow = FindOverflow(*gradients);
+    if (!overflow.empty() && scale > LossScale::kFloor && std::isfinite(loss)) continue;
+    if (!overflow.empty()) {
+      return NumericError(
+          fmt::format("the loss is {} and the gradient of {} overflows", loss, overflow));
+    }
+    for (auto& [name, gradient] : *gradients) {
+      for (float& v : gradient.data<float>()) v /= static_cast<float>(scale);
+    }
+    return loss;
+  }
+}
+
 Status Grad(const Arguments& a) {
   WSI_RETURN_IF_ERROR(CheckOutputPath(a.output, a.force));
   WSI_ASSIGN_OR_RETURN(const Session session, OpenSession(a.plan));
   Executor& executor = *session.executor;
   WSI_ASSIGN_OR_RETURN(const int program, executor.FindProgram("train"));
-  WSI_RETURN_IF_ERROR(WriteInputs(a, executor, program));
-  WSI_RETURN_IF_ERROR(WriteTarget(a, executor, program));
-  std::map<std::string, Tensor> gradients;
-  executor.SetGradientTap([&](const std::string& name, Tensor gradient) {
-    gradients.emplace(name, std::move(gradient));
-    return Status();
-  });
-  WSI_ASSIGN_OR_RETURN(const double loss, executor.Run(program, kNoUpdate));
+  Gradients gradients;
+  WSI_ASSIGN_OR_RETURN(const double loss, RunScaledStep(a, executor, program, &gradients));
   std::vector<std::pair<std::string, const Tensor*>> tensors;
   tensors.reserve(gradients.size());
   for (const auto& [name, gradient] : gradients) tensors.emplace_back(name, &gradient);

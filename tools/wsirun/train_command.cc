@@ -150,6 +150,10 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
           "--resume", [a](const std::string&) { a->resume = true; },
           "auto: go on from the run's newest checkpoint, if there is one")
       ->check(CLI::IsMember({"auto"}));
+  command
+      ->add_option("--loss-scale", a->train.loss_scale,
+                   "where the loss scale of an fp16 plan begins (default: 65536)")
+      ->check(CLI::PositiveNumber);
   command->add_flag("--force", a->force, "start over in a folder that holds a run");
   AddScheduleOptions(*command, *a);
   command->callback([=] { *exit_code = Report("train", Train(*a)); });
