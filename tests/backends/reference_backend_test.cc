@@ -49,7 +49,7 @@ double ThirdIn(DType dtype) {
 }
 
 // What the reference gives for one launch.
-Result<Tensor> Run(const Spec& spec, const std::vector<const Tensor*>& inputs) {
+Result<Tensor> Launched(const Spec& spec, const std::vector<const Tensor*>& inputs) {
   const std::unique_ptr<Backend> backend = MakeReferenceBackend();
   WSI_ASSIGN_OR_RETURN(
       const std::unique_ptr<Kernel> kernel,
@@ -67,7 +67,7 @@ TEST(ReferenceBackend, RoundsOnceWhateverTheStorage) {
     const OperandSpec stored{true, dtype, {1}};
     const Tensor one = *Tensor::Of<double>({1}, std::vector<double>{1}).Cast(dtype);
     const Tensor three = *Tensor::Of<double>({1}, std::vector<double>{3}).Cast(dtype);
-    const Result<Tensor> third = Run({"Div", {}, {stored, stored}, {stored}}, {&one, &three});
+    const Result<Tensor> third = Launched({"Div", {}, {stored, stored}, {stored}}, {&one, &three});
     ASSERT_TRUE(third.ok()) << third.status().message();
     EXPECT_EQ(third->ToDoubles()[0], ThirdIn(dtype)) << DTypeName(dtype);
   }
@@ -77,7 +77,7 @@ TEST(ReferenceBackend, SumsHalvesIntoSinglePrecision) {
   const Tensor halves = *Tensor::Of<double>({2}, std::vector<double>{2048, 1}).Cast(DType::kF16);
   const Attributes attributes = {{"axes", Ints{0}}, {"dtype", std::string("f32")}};
   Spec spec{"ReduceSum", attributes, {{true, DType::kF16, {2}}}, {{true, DType::kF32, {1}}}};
-  const Result<Tensor> sum = Run(spec, {&halves});
+  const Result<Tensor> sum = Launched(spec, {&halves});
   ASSERT_TRUE(sum.ok()) << sum.status().message();
   EXPECT_EQ(sum->ToDoubles()[0], 2049) << "in half precision it is 2048";
   spec.outputs[0].dtype = DType::kF16;

@@ -40,7 +40,7 @@ outputs %y
                      model.dropout ? "%d" : "%p");
 }
 
-void AddWeights(TensorStore& store) {
+void AddWeights(TensorStore& store, float stretch) {
   const auto add = [&store](const char* name, Shape shape, float scale, float shift) {
     Tensor tensor = *Tensor::Make(DType::kF32, std::move(shape));
     const PhiloxStream random(1, 0, static_cast<int64_t>(name[0]) + name[3]);
@@ -51,11 +51,11 @@ void AddWeights(TensorStore& store) {
     store.Add(name, std::move(tensor));
   };
   add("conv.weight", {4, 3, 3, 3}, 0.5F, 0);
-  add("bn.weight", {4}, 0, 1);
+  add("bn.weight", {4}, 0, stretch);
   add("bn.bias", {4}, 0, 0);
   add("bn.running_mean", {4}, 0, 0);
   add("bn.running_var", {4}, 0, 1);
-  add("fc.weight", {2, 4}, 0.5F, 0);
+  add("fc.weight", {2, 4}, 0.5F / stretch, 0);
   add("fc.bias", {2}, 0, 0);
 }
 
@@ -74,17 +74,21 @@ const char* NameOf(OptimizerKind kind) {
 
 Status WriteTinyPlan(const std::string& path, const TinyModel& model) {
   TensorStore store;
-  AddWeights(store);
+  AddWeights(store, model.stretch);
   WSI_ASSIGN_OR_RETURN(Graph graph, ParseGraph(TinyGraph(model), &store));
   PipelineOptions options;
   options.optimizer = model.optimizer;
+  options.precision = model.precision;
+  options.loss_scale = model.loss_scale;
   PassContext context;
   WSI_ASSIGN_OR_RETURN(const CompiledGraphs graphs,
                        CompileGraphs(std::move(graph), options, context));
   const std::vector<ProgramSource> programs = {{"train", &*graphs.train}, {"infer", &graphs.infer}};
   WSI_ASSIGN_OR_RETURN(LoweredPlan lowered, LowerToPlan(programs));
   lowered.plan.set_device("cpu");
-  lowered.plan.set_precision("fp32");
+  lowered.plan.set_precision(model.precision == DType::kF16    ? "fp16"
+                             : model.precision == DType::kBF16 ? "bf16"
+                                                               : "fp32");
   lowered.plan.mutable_provenance()->set_model_hash("tiny");
   plan::Training& training = *lowered.plan.mutable_training();
   training.set_loss("cross-entropy");

@@ -21,6 +21,11 @@ struct TinyModel {
   int64_t batch = 1;
   bool dropout = false;
   OptimizerOptions optimizer = {};
+  DType precision = DType::kF32;
+  bool loss_scale = false;  // Also beside fp32, where no power of two changes anything.
+  // The norm's result is this many times larger and the classifier's weights smaller, so
+  // that the gradient of these overflows before the loss does.
+  float stretch = 1;
 };
 
 // Compiles image[batch,3,16,16] -> Conv -> BatchNormalization -> Relu -> mean -> [Dropout] ->

@@ -123,6 +123,7 @@ Status Bench(const Arguments& a) {
   }
   const double median = Median(seconds);
   Json json = {{"program", plan.programs(program).name()},
+               {"precision", plan.precision()},
                {"steps", a.steps},
                {"step_ms_median", median * 1e3},
                {"step_ms_min", *std::min_element(seconds.begin(), seconds.end()) * 1e3},
@@ -136,9 +137,10 @@ Status Bench(const Arguments& a) {
   if (a.json) {
     fmt::print("{}\n", json.dump());
   } else {
-    fmt::print("{}: median {:.1f} ms of {} steps, {:.0f} GFLOP/s, arena {} of {} planned\n",
-               plan.programs(program).name(), median * 1e3, a.steps, flops / median / 1e9,
-               FormatBytes(executor.device_arena_bytes()), FormatBytes(plan.device_peak_bytes()));
+    fmt::print("{} {}: median {:.1f} ms of {} steps, {:.0f} GFLOP/s, arena {} of {} planned\n",
+               plan.programs(program).name(), plan.precision(), median * 1e3, a.steps,
+               flops / median / 1e9, FormatBytes(executor.device_arena_bytes()),
+               FormatBytes(plan.device_peak_bytes()));
   }
   return {};
 }

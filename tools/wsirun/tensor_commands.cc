@@ -69,6 +69,14 @@ std::string FindOverflow(const Gradients& gradients) {
   return "";
 }
 
+void Divide(Tensor& gradient, double scale) {
+  if (gradient.dtype() == DType::kF64) {
+    for (double& v : gradient.data<double>()) v /= scale;
+  } else if (gradient.dtype() == DType::kF32) {
+    for (float& v : gradient.data<float>()) v /= static_cast<float>(scale);
+  }
+}
+
 Result<double> RunStep(const Arguments& a, Executor& executor, int program, Gradients* gradients) {
   gradients->clear();
   executor.SetGradientTap([gradients](const std::string& name, Tensor gradient) {
@@ -98,9 +106,7 @@ Result<double> RunScaledStep(const Arguments& a, Executor& executor, int program
       return NumericError(
           fmt::format("the loss is {} and the gradient of {} overflows", loss, overflow));
     }
-    for (auto& [name, gradient] : *gradients) {
-      for (float& v : gradient.data<float>()) v /= static_cast<float>(scale);
-    }
+    for (auto& [name, gradient] : *gradients) Divide(gradient, scale);
     return loss;
   }
 }

@@ -92,6 +92,8 @@ Status Train(Arguments& a) {
     const Result<bool> resumed = trainer->Resume();
     if (!resumed.ok()) return resumed.status();
   }
+  fmt::print(stderr, "training {} in {} on {}\n", plan.provenance().model_name(), plan.precision(),
+             plan.device());
   std::signal(SIGTERM, RequestStop);
   std::signal(SIGUSR1, RequestStop);
   std::signal(SIGINT, RequestStop);
