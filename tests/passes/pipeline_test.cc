@@ -72,6 +72,13 @@ PipelineOptions Training() {
   return options;
 }
 
+PipelineOptions HalfTraining() {
+  PipelineOptions options = Training();
+  options.precision = DType::kF16;
+  options.loss_scale = true;
+  return options;
+}
+
 class Folder {
  public:
   Folder() {
@@ -103,8 +110,7 @@ std::vector<std::string> FileNames(const std::filesystem::path& folder) {
   return names;
 }
 
-TEST(Pipeline, ProgramsAgreeOnWhatPersists) {
-  const Compiled compiled(Training());
+void ExpectAgreement(const Compiled& compiled) {
   ASSERT_TRUE(compiled.status.ok()) << compiled.status.message();
   const Graph& train = *compiled.graphs->train;
   const Graph& infer = compiled.graphs->infer;
@@ -116,6 +122,7 @@ TEST(Pipeline, ProgramsAgreeOnWhatPersists) {
     ASSERT_TRUE(id.valid()) << value.name;
     const Value& other = train.value(id);
     EXPECT_EQ(value.role, other.role) << value.name;
+    EXPECT_EQ(value.dtype, other.dtype) << value.name;
     EXPECT_EQ(value.shape, other.shape) << value.name;
     EXPECT_EQ(value.permutation, other.permutation) << value.name;
     EXPECT_EQ(value.tensor, other.tensor) << value.name;
@@ -128,6 +135,30 @@ TEST(Pipeline, ProgramsAgreeOnWhatPersists) {
   EXPECT_FALSE(infer.FindValue("seed").valid());
   EXPECT_TRUE(train.FindValue("seed").valid());
   EXPECT_THAT(compiled.notes, testing::Contains(testing::HasSubstr("'unused'")));
+}
+
+TEST(Pipeline, ProgramsAgreeOnWhatPersists) {
+  ExpectAgreement(Compiled(Training()));
+  ExpectAgreement(Compiled(HalfTraining()));
+}
+
+TEST(Pipeline, HalfPrecisionKeepsWhatIsTrainedAndWhatIsReadInSingle) {
+  const Compiled compiled(HalfTraining());
+  ASSERT_TRUE(compiled.status.ok()) << compiled.status.message();
+  for (const Graph* graph : {&*compiled.graphs->train, &compiled.graphs->infer}) {
+    for (int32_t i = 0; i < graph->value_count(); ++i) {
+      const Value& value = graph->value(ValueId{i});
+      if (value.role != Role::kParameter && value.role != Role::kState) continue;
+      EXPECT_EQ(value.dtype, DType::kF32) << value.name;
+    }
+    for (const ValueId output : graph->outputs) EXPECT_EQ(graph->value(output).dtype, DType::kF32);
+    EXPECT_EQ(graph->value(graph->FindValue("x")).dtype, DType::kF16);
+    EXPECT_EQ(graph->value(graph->FindValue("c")).dtype, DType::kF16);
+  }
+  EXPECT_EQ(compiled.graphs->train->gradients.size(), 3U);
+  for (const ParameterGradient& pair : compiled.graphs->train->gradients) {
+    EXPECT_EQ(compiled.graphs->train->value(pair.gradient).dtype, DType::kF32);
+  }
 }
 
 TEST(Pipeline, WithoutALossThereIsOnlyInference) {
@@ -162,9 +193,8 @@ TEST(Pipeline, DumpsAreTheSameBytesEveryTime) {
   }
 }
 
-TEST(Pipeline, GoesOnFromEveryDump) {
+void ExpectToGoOnFromEveryDump(PipelineOptions options) {
   const Folder folder;
-  PipelineOptions options = Training();
   options.dumps.directory = folder.path().string();
   const Compiled whole(options);
   ASSERT_TRUE(whole.status.ok());
@@ -176,6 +206,11 @@ TEST(Pipeline, GoesOnFromEveryDump) {
     EXPECT_EQ(PrintGraph(*resumed.graphs->train), PrintGraph(*whole.graphs->train)) << name;
     EXPECT_EQ(PrintGraph(resumed.graphs->infer), PrintGraph(whole.graphs->infer)) << name;
   }
+}
+
+TEST(Pipeline, GoesOnFromEveryDump) {
+  ExpectToGoOnFromEveryDump(Training());
+  ExpectToGoOnFromEveryDump(HalfTraining());
 }
 
 TEST(Pipeline, RejectsADumpOfAnotherPipeline) {
