@@ -18,6 +18,8 @@ static_assert(plan::Lane_MAX == kLanes - 1);
 
 // Indices, enumerators, sizes, shapes, names.
 Status VerifyStructure(const plan::Plan& plan);
+// Rates and amounts of work are numbers of at least 0.
+Status VerifyWork(const plan::Plan& plan);
 // Buffers that are live together do not overlap.
 Status VerifyPlacement(const plan::Plan& plan);
 // Operands are live and hold their own contents when they are read.

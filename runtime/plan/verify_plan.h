@@ -18,7 +18,8 @@ namespace wsi {
 //   taken its place;
 // - a value that a program changes and another step reads keeps its type and size;
 // - waits point backward, and any two instructions that touch the same bytes, one of
-//   them writing, are ordered by lanes, waits and barriers.
+//   them writing, are ordered by lanes, waits and barriers;
+// - rates and amounts of work are finite and not negative.
 //
 // A brute-force check that shares no code with the planner. Its time is about linear
 // in the plan's size.

@@ -68,6 +68,23 @@ TEST(VerifyPlan, Names) {
   });
 }
 
+TEST(VerifyPlan, AmountsOfWork) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  ExpectCaught({
+      {"rates: a number", [=](Plan& p) { p.mutable_rates()->set_memory_bytes(nan); }},
+      {"rates: a number", [](Plan& p) { p.mutable_rates()->set_launch_seconds(-1); }},
+      {"rates: a number",
+       [=](Plan& p) { (*p.mutable_rates()->mutable_operators())["Mul"].set_flops_half(nan); }},
+      {"instruction 2 'Sub_node' (Sub): flops or bytes",
+       [=](Plan& p) { Train(p, 2)->mutable_launch()->set_flops(nan); }},
+      {"flops or bytes", [](Plan& p) { Train(p, 2)->mutable_launch()->set_bytes(-1); }},
+      {"flops or bytes",
+       [](Plan& p) {
+         Train(p, 2)->mutable_launch()->set_bytes(std::numeric_limits<double>::infinity());
+       }},
+  });
+}
+
 TEST(VerifyPlan, Buffers) {
   const int64_t max = std::numeric_limits<int64_t>::max();
   ExpectCaught({

@@ -18,6 +18,8 @@
 #include "runtime/plan/plan.pb.h"
 #include "runtime/plan/plan_file.h"
 #include "runtime/plan/safetensors.h"
+#include "runtime/timing/rates.h"
+#include "runtime/timing/simulate.h"
 #include "tools/wsic/model_options.h"
 #include "tools/wsic/report.h"
 
@@ -38,6 +40,7 @@ struct Arguments {
   std::string memory = "auto";
   std::string device_mem;
   std::string host_mem;
+  std::string rates;
   bool deterministic = false;
   std::string dump_dir;
   std::string dump_after;
@@ -158,6 +161,12 @@ void FillTraining(const Arguments& a, LossKind loss, const Graph& infer, plan::T
   }
 }
 
+// What the plan's times are predicted with.
+Result<plan::Rates> ChooseRates(const Arguments& a) {
+  if (!a.rates.empty()) return FindRates(a.rates);
+  return BuiltInRates(DefaultRatesName(a.device));
+}
+
 // Says what a budget lacks; `json` gets what a script wants to know.
 Status CheckBudget(const Arguments& a, const plan::Plan& plan) {
   if (!a.host_mem.empty()) {
@@ -178,13 +187,15 @@ Status CheckBudget(const Arguments& a, const plan::Plan& plan) {
 }
 
 void PrintSummary(const Arguments& a, const plan::Plan& plan, bool fits) {
+  const Timeline timeline = SimulateProgram(plan, plan.programs(0), plan.rates());
   if (a.json) {
     nlohmann::ordered_json json = {{"fits", fits},
                                    {"device_peak_bytes", plan.device_peak_bytes()},
                                    {"host_peak_bytes", plan.host_peak_bytes()},
                                    {"file_peak_bytes", plan.file_peak_bytes()},
-                                   {"copied_bytes_per_step", 0},
-                                   {"predicted_step_ms", nullptr}};
+                                   {"copied_bytes_per_step", timeline.copied_bytes()},
+                                   {"predicted_step_ms", timeline.step_seconds * 1e3},
+                                   {"predicted_stalled_share", timeline.stalled_share()}};
     if (!fits) json["smallest_device_mem_bytes"] = plan.device_peak_bytes();
     fmt::print("{}\n", json.dump());
     return;
@@ -194,9 +205,11 @@ void PrintSummary(const Arguments& a, const plan::Plan& plan, bool fits) {
     if (program.name() != plan.programs(0).name()) continue;
     for (const plan::Instruction& i : program.instructions()) flops += i.launch().flops();
   }
-  fmt::print(stderr, "wsic: {}: {} at the peak, {} instructions, {:.2f} GFLOP a step\n", a.output,
-             FormatBytes(plan.device_peak_bytes()), plan.programs(0).instructions_size(),
-             flops / 1e9);
+  fmt::print(
+      stderr,
+      "wsic: {}: {} at the peak, {} instructions, {:.2f} GFLOP a step, {:.0f} ms predicted\n",
+      a.output, FormatBytes(plan.device_peak_bytes()), plan.programs(0).instructions_size(),
+      flops / 1e9, timeline.step_seconds * 1e3);
 }
 
 Status Compile(Arguments& a) {
@@ -209,6 +222,7 @@ Status Compile(Arguments& a) {
   WSI_ASSIGN_OR_RETURN(PipelineOptions options, MakePipelineOptions(a));
   options.loss = ChooseLoss(a, graph);
   const std::string model_name = graph.name;
+  WSI_ASSIGN_OR_RETURN(const plan::Rates rates, ChooseRates(a));
   PassContext context;
   WSI_ASSIGN_OR_RETURN(const CompiledGraphs graphs,
                        CompileGraphs(std::move(graph), options, context));
@@ -221,6 +235,7 @@ Status Compile(Arguments& a) {
   plan.set_device(a.device);
   plan.set_precision(a.device == "reference" ? "fp64" : a.precision);
   plan.set_deterministic(a.deterministic);
+  *plan.mutable_rates() = rates;
   plan.mutable_provenance()->set_model_name(model_name);
   plan.mutable_provenance()->set_model_hash(model_hash);
   plan.mutable_provenance()->set_compiler("wsic " WSI_VERSION);
@@ -303,6 +318,9 @@ void AddPlanOptions(CLI::App& command, Arguments& a) {
       ->capture_default_str();
   command.add_option("--device-mem", a.device_mem, "budget, for example 70GiB");
   command.add_option("--host-mem", a.host_mem, "budget of the host tier, for example 100GiB");
+  command.add_option("--rates", a.rates,
+                     "what times are predicted with: cpu, h100, h200, v100 or a file of wsirun "
+                     "doctor --calibrate (default: by --device)");
   command.add_flag("--deterministic", a.deterministic, "same bits in every run");
   command.add_option("--dump-dir", a.dump_dir,
                      "write the graph behind every pass into this folder");

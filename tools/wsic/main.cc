@@ -3,6 +3,7 @@
 
 #include "runtime/base/status.h"
 #include "tools/wsic/compile_command.h"
+#include "tools/wsic/explain_command.h"
 #include "tools/wsic/export_command.h"
 #include "tools/wsic/inspect_commands.h"
 
@@ -14,6 +15,7 @@ int main(int argc, char** argv) {
   wsi::AddCompileCommand(app, &exit_code);
   wsi::AddCheckCommand(app, &exit_code);
   wsi::AddShowCommand(app, &exit_code);
+  wsi::AddExplainCommand(app, &exit_code);
   wsi::AddOptCommand(app, &exit_code);
   wsi::AddOpsCommand(app, &exit_code);
   wsi::AddExportCommand(app, &exit_code);
