@@ -25,7 +25,7 @@ constexpr std::string_view kStyle =
     "text{font:12px sans-serif;fill:#222}.title{font-size:15px}.right{text-anchor:end}"
     ".middle{text-anchor:middle}.axis{stroke:#222}.grid{stroke:#ddd}"
     ".peak{stroke:#222;stroke-dasharray:4 3}.live{fill:none;stroke:#222;stroke-width:1}"
-    "rect{stroke:#fff;stroke-width:.3}"
+    "rect{stroke:#fff;stroke-width:.2}"
     ".parameter{fill:#4e79a7}.state{fill:#a0cbe8}.optimizer{fill:#76b7b2}.input{fill:#edc948}"
     ".activation{fill:#f28e2b}.forward{fill:#59a14f}.backward{fill:#e15759}"
     ".update{fill:#b07aa1}.workspace{fill:#9c755f}";

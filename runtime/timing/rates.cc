@@ -27,6 +27,17 @@ Result<std::string> ToJson(const plan::Rates& rates) {
   return json.dump(2) + "\n";
 }
 
+// The parser quotes what it read, which may be anything.
+std::string OneLine(std::string text) {
+  constexpr size_t kMaxCharacters = 200;
+  if (text.size() > kMaxCharacters) text.resize(kMaxCharacters);
+  for (char& c : text) {
+    if (c == '\n') c = ' ';
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string_view DefaultRatesName(std::string_view device) {
@@ -67,7 +78,8 @@ Result<plan::Rates> ReadRates(const std::string& path) {
   plan::Rates rates;
   const auto parsed = google::protobuf::util::JsonStringToMessage(text, &rates);
   if (!parsed.ok()) {
-    return InvalidInput(fmt::format("{}: not a rates file: {}", path, parsed.message().ToString()));
+    return InvalidInput(
+        fmt::format("{}: not a rates file: {}", path, OneLine(parsed.message().ToString())));
   }
   WSI_RETURN_IF_ERROR(CheckRates(rates).WithContext(path));
   return rates;

@@ -1,0 +1,128 @@
+"""Predicted times, memory and traces of a plan: wsic explain, wsic compile --rates, wsirun bench."""
+import json
+import unittest
+import xml.etree.ElementTree as xml
+
+from programs import INVALID, IO, USAGE, ProgramTest
+
+RATES = {"device": "test", "matrix_flops_fp32": 1e9, "matrix_flops_half": 2e9, "vector_flops": 1e9,
+         "memory_bytes": 1e9, "in_bytes": 1e9, "out_bytes": 1e9, "read_bytes": 1e9,
+         "write_bytes": 1e9, "launch_seconds": 1e-3, "copy_seconds": 1e-3}
+
+
+class Explain(ProgramTest):
+    def write_rates(self, **changes):
+        path = self.folder / "rates.json"
+        path.write_text(json.dumps({**RATES, **changes}), encoding="utf-8")
+        return path
+
+    def explain(self, plan, *options):
+        return json.loads(self.succeed("wsic", "explain", plan, "--json", *options).stdout)
+
+    def test_text_names_the_peak_and_the_largest_buffer(self):
+        plan = self.compile_tiny()
+        text = self.succeed("wsic", "explain", plan, "--largest", 1).stdout
+        found = self.explain(plan, "--largest", 1)
+        self.assertIn("peak at instruction "
+                      f"{found['tiers']['device']['peak_instruction']} ", text)
+        self.assertIn(found["largest_buffers"][0]["name"], text.splitlines()[-1])
+        self.assertEqual(len(found["largest_buffers"]), 1)
+
+    def test_both_programs(self):
+        plan = self.compile_tiny()
+        train = self.explain(plan)
+        self.assertEqual(train["program"], "train")
+        self.assertEqual(self.explain(plan, "--program", "train"), train)
+        infer = self.explain(plan, "--program", "infer")
+        self.assertLess(infer["predicted_step_ms"], train["predicted_step_ms"])
+        self.fail_with(USAGE, "wsic", "explain", plan, "--program", "test", saying="'test'")
+
+    def test_the_peak_is_the_plans(self):
+        plan = self.compile_tiny()
+        device = self.explain(plan)["tiers"]["device"]
+        self.assertEqual(device["peak_bytes"], max(device["live_bytes"]))
+        self.assertLessEqual(device["peak_bytes"], device["arena_bytes"])
+        shown = json.loads(self.succeed("wsic", "show", plan, "--json").stdout)
+        self.assertEqual(device["arena_bytes"], shown["device_peak_bytes"])
+
+    def test_rates(self):
+        words = ("compile", self.folder / "tiny.onnx", "-o", self.folder / "slow.plan", "--json")
+        self.compile_tiny()
+        rates = self.write_rates()
+        planned = json.loads(self.succeed("wsic", *words, "--rates", rates).stdout)
+        plan = self.folder / "slow.plan"
+        slow = self.explain(plan)
+        self.assertEqual(slow["rates"], "test")  # They are in the plan.
+        self.assertEqual(slow["predicted_step_ms"], planned["predicted_step_ms"])
+        self.assertGreaterEqual(slow["predicted_step_ms"], slow["instructions"])  # 1 ms each.
+        fast = self.explain(plan, "--rates", "h100")
+        self.assertLess(fast["predicted_step_ms"], slow["predicted_step_ms"] / 10)
+        twice = self.explain(plan, "--rates", self.write_rates(launch_seconds=2e-3))
+        self.assertAlmostEqual(twice["predicted_step_ms"] - slow["predicted_step_ms"],
+                               slow["instructions"], places=6)
+
+    def test_bad_rates(self):
+        plan = self.compile_tiny()
+        model = self.folder / "tiny.onnx"
+        cases = ((self.write_rates(memory_bytes=0), INVALID, "memory_bytes"),
+                 (self.folder / "none.json", IO, "none.json"),
+                 ("h900", IO, "cpu, h100, h200, v100"), (model, INVALID, "tiny.onnx"))
+        for rates, code, saying in cases:
+            with self.subTest(rates=str(rates)):
+                self.fail_with(code, "wsic", "explain", plan, "--rates", rates, saying=saying)
+                self.fail_with(code, "wsic", "compile", model, "-o", self.folder / "x.plan",
+                               "--rates", rates, saying=saying)
+                self.assertFalse((self.folder / "x.plan").exists())
+
+    def test_the_drawing(self):
+        plan = self.compile_tiny()
+        drawing = self.folder / "memory.svg"
+        self.succeed("wsic", "explain", plan, "--svg", drawing)
+        root = xml.parse(drawing).getroot()
+        space = "{http://www.w3.org/2000/svg}"
+        self.assertEqual(root.tag, space + "svg")
+        titles = [title.text for title in root.iter(space + "title")]
+        largest = self.explain(plan)["largest_buffers"]
+        for buffer in largest:
+            self.assertTrue(any(title.startswith(buffer["name"] + "\n") for title in titles))
+        self.assertTrue(any(text.text.endswith(" ms") for text in root.iter(space + "text")))
+        self.assertNotIn("http", drawing.read_text(encoding="utf-8").replace(space[1:-1], ""))
+
+    def check_trace(self, path, kind):
+        trace = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+        names = {event["name"]: event["args"].get("name") for event in trace if event["ph"] == "M"}
+        self.assertEqual(names["process_name"], kind)
+        spans = [event for event in trace if event["ph"] == "X"]
+        self.assertTrue(all(event["dur"] >= 0 and event["ts"] >= 0 for event in spans))
+        ends = [event["ts"] + event["dur"] for event in spans]
+        for end, after in zip(ends, spans[1:]):  # One lane: one after the other.
+            self.assertLessEqual(end, after["ts"] + 1e-3)
+        self.assertTrue(any(event["ph"] == "C" for event in trace))
+        return spans
+
+    def test_the_predicted_trace(self):
+        plan = self.compile_tiny()
+        path = self.folder / "trace.json"
+        found = json.loads(self.succeed("wsic", "explain", plan, "--json", "--trace", path).stdout)
+        spans = self.check_trace(path, "predicted")
+        self.assertEqual(len(spans), found["instructions"])
+        self.assertAlmostEqual(sum(event["dur"] for event in spans) / 1e3, found["compute_ms"], 6)
+
+    def test_existing_files_need_force(self):
+        plan = self.compile_tiny()
+        for option in ("--svg", "--trace"):
+            path = self.folder / "out"
+            path.write_text("earlier", encoding="utf-8")
+            self.fail_with(USAGE, "wsic", "explain", plan, option, path, saying="--force")
+            self.assertEqual(path.read_text(encoding="utf-8"), "earlier")
+            self.succeed("wsic", "explain", plan, option, path, "--force")
+            self.assertNotEqual(path.read_text(encoding="utf-8"), "earlier")
+
+    def test_no_plan(self):
+        path = self.folder / "rates.json"
+        self.write_rates()
+        self.fail_with(INVALID, "wsic", "explain", path, saying="rates.json")
+
+
+if __name__ == "__main__":
+    unittest.main()
