@@ -13,11 +13,13 @@ template <typename F>
 void ForEachRead(const plan::Instruction& instruction, F f) {
   for (const int32_t v : instruction.launch().inputs()) f(v);
   for (const int32_t v : instruction.collective().values()) f(v);
+  if (instruction.has_copy() && instruction.copy().has_source()) f(instruction.copy().source());
 }
 template <typename F>
 void ForEachWrite(const plan::Instruction& instruction, F f) {
   for (const int32_t v : instruction.launch().outputs()) f(v);
   for (const int32_t v : instruction.collective().values()) f(v);
+  if (instruction.has_copy() && instruction.copy().has_result()) f(instruction.copy().result());
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <tuple>
 #include <vector>
 
@@ -40,9 +41,9 @@ Status Occupy(const plan::Plan& plan, int b, Occupied& live) {
 }
 
 // Sweeps the buffers of one program over its instructions. `live` holds the
-// persistent ones of each tier.
+// persistent ones of each tier, `slots` those that are written before the first.
 Status SweepProgram(const plan::Plan& plan, const std::vector<int>& buffers,
-                    std::array<Occupied, 3> live) {
+                    const std::set<int>& slots, std::array<Occupied, 3> live) {
   struct Event {
     int64_t at;
     bool begins;  // At one instruction the old leave before the new come.
@@ -50,9 +51,11 @@ Status SweepProgram(const plan::Plan& plan, const std::vector<int>& buffers,
   };
   std::vector<Event> events;
   for (const int b : buffers) {
-    if (plan.buffers(b).begin() == plan.buffers(b).end()) continue;
-    events.push_back({plan.buffers(b).begin(), true, b});
-    events.push_back({plan.buffers(b).end(), false, b});
+    const int64_t begin = plan.buffers(b).begin();
+    const int64_t end = std::max(plan.buffers(b).end(), slots.contains(b) ? begin + 1 : begin);
+    if (begin == end) continue;
+    events.push_back({begin, true, b});
+    events.push_back({end, false, b});
   }
   std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
     return std::tie(a.at, a.begins, a.buffer) < std::tie(b.at, b.begins, b.buffer);
@@ -201,6 +204,15 @@ class OrderVerifier {
   std::string problem_;
 };
 
+// Buffers that inputs, target and scalars are written to.
+std::set<int> SlotBuffers(const plan::Plan& plan, const plan::Program& program) {
+  std::set<int> buffers;
+  for (const int32_t v : program.inputs()) buffers.insert(plan.values(v).buffer());
+  for (const int32_t v : program.scalars()) buffers.insert(plan.values(v).buffer());
+  if (program.target() != -1) buffers.insert(plan.values(program.target()).buffer());
+  return buffers;
+}
+
 }  // namespace
 
 Status VerifyPlacement(const plan::Plan& plan) {
@@ -215,7 +227,8 @@ Status VerifyPlacement(const plan::Plan& plan) {
     }
   }
   for (int p = 0; p < plan.programs_size(); ++p) {
-    const Status status = SweepProgram(plan, of_program[static_cast<size_t>(p)], persistent);
+    const Status status = SweepProgram(plan, of_program[static_cast<size_t>(p)],
+                                       SlotBuffers(plan, plan.programs(p)), persistent);
     if (!status.ok()) {
       return status.WithContext(fmt::format("program '{}'", plan.programs(p).name()));
     }

@@ -16,6 +16,7 @@ struct Contents {
   uint32_t dtype = 0;
   int64_t elements = 0;
   bool of_update = false;  // Written in a phase that most micro-steps skip.
+  bool computed = false;   // By an instruction, not there before the first.
 };
 
 int64_t ElementsOf(const plan::Value& value) {
@@ -58,6 +59,8 @@ class ContentsVerifier {
     const auto hold = [&](int32_t v) {
       has_source_[static_cast<size_t>(v)] = true;
       Put(v, false);
+      Of(value(v)).computed = false;
+      seen_[static_cast<size_t>(v)] = false;
     };
     for (const plan::Persistent& persistent : plan_.persistents()) {
       hold(persistent.value());
@@ -81,6 +84,9 @@ class ContentsVerifier {
     for (const plan::Instruction& instruction : program_.instructions()) {
       for (const int32_t v : instruction.launch().outputs()) {
         if (v != -1) has_source_[static_cast<size_t>(v)] = true;
+      }
+      if (instruction.has_copy() && instruction.copy().has_result()) {
+        has_source_[static_cast<size_t>(instruction.copy().result())] = true;
       }
     }
     return {};
@@ -135,12 +141,18 @@ class ContentsVerifier {
     const Contents& from = contents_[static_cast<size_t>(copy.from())];
     if (!from.written) return fmt::format("copies buffer {} before it is written", copy.from());
     if (from.of_update && !update) return "copies what only the update phase writes";
-    std::string problem = CheckWrite(copy.to(), i);
+    std::string problem = copy.has_source() ? Read(copy.source(), i, update) : std::string();
+    if (problem.empty()) problem = CheckWrite(copy.to(), i);
     if (!problem.empty()) return problem;
+    if (copy.has_result()) {
+      Put(copy.result(), update);
+      return {};
+    }
     Contents& to = contents_[static_cast<size_t>(copy.to())];
     to = from;
     to.values.clear();
     to.of_update = update;
+    to.computed = true;
     return {};
   }
 
@@ -175,8 +187,11 @@ class ContentsVerifier {
     }
     if (seen_[static_cast<size_t>(v)]) return {};
     const std::string problem = Read(v, program_.instructions_size(), false);
-    if (problem.empty()) return {};
-    return fmt::format("gradient of '{}': {}", persistent.onnx_name(), problem);
+    if (!problem.empty()) {
+      return fmt::format("gradient of '{}': {}", persistent.onnx_name(), problem);
+    }
+    if (seen_[static_cast<size_t>(v)]) return {};
+    return fmt::format("nothing computes the gradient of '{}'", persistent.onnx_name());
   }
 
   bool IsLive(int32_t b, int i) const {
@@ -205,10 +220,10 @@ class ContentsVerifier {
       }
       held.values.push_back(v);
     }
-    if (held.of_update && !update && i < program_.instructions_size()) {
+    if (held.of_update && !update) {
       return fmt::format("reads '{}', which only the update phase writes", value(v).name());
     }
-    seen_[static_cast<size_t>(v)] = true;
+    if (held.computed && !held.of_update) seen_[static_cast<size_t>(v)] = true;
     return {};
   }
 
@@ -231,7 +246,8 @@ class ContentsVerifier {
     held.dtype = value(v).dtype();
     held.elements = ElementsOf(value(v));
     held.of_update = update;
-    seen_[static_cast<size_t>(v)] = true;
+    held.computed = true;
+    if (!update) seen_[static_cast<size_t>(v)] = true;
   }
 
   const plan::Plan& plan_;
@@ -239,7 +255,7 @@ class ContentsVerifier {
   int index_;
   std::vector<Contents> contents_;  // By buffer.
   std::vector<bool> has_source_;    // By value: written here, or there before.
-  std::vector<bool> seen_;          // By value: held by its buffer at some time.
+  std::vector<bool> seen_;          // By value: computed in every micro-step.
   std::vector<bool> constant_;      // By buffer.
 };
 

@@ -16,10 +16,25 @@ namespace wsi {
 inline constexpr int kLanes = 6;
 static_assert(plan::Lane_MAX == kLanes - 1);
 
+inline bool InRange(int64_t index, int64_t count) { return index >= 0 && index < count; }
+// Whether the buffer or value exists and may occur in program `index`.
+inline bool BufferBelongs(const plan::Plan& plan, int32_t buffer, int index) {
+  if (!InRange(buffer, plan.buffers_size())) return false;
+  const int program = plan.buffers(buffer).program();
+  return program == -1 || program == index;
+}
+inline bool ValueBelongs(const plan::Plan& plan, int32_t value, int index) {
+  return InRange(value, plan.values_size()) &&
+         BufferBelongs(plan, plan.values(value).buffer(), index);
+}
+
 // Indices, enumerators, sizes, shapes, names.
 Status VerifyStructure(const plan::Plan& plan);
 // Rates and amounts of work are numbers of at least 0.
 Status VerifyWork(const plan::Plan& plan);
+// The part of it that looks at one program's instructions. REQUIRES: buffers and values
+// are verified.
+Status VerifyInstructions(const plan::Plan& plan, const plan::Program& program, int index);
 // Buffers that are live together do not overlap.
 Status VerifyPlacement(const plan::Plan& plan);
 // Operands are live and hold their own contents when they are read.

@@ -1,4 +1,3 @@
-#include <optional>
 #include <set>
 #include <string_view>
 #include <unordered_set>
@@ -15,10 +14,7 @@ namespace {
 
 // Far above any real plan; keep counts and sums of indices within int32_t.
 constexpr int kMaxItems = 1 << 24;
-constexpr int kMaxOperands = 1 << 16;
 constexpr int kMaxPrograms = 16;
-
-bool InRange(int64_t index, int64_t count) { return index >= 0 && index < count; }
 
 class StructureVerifier {
  public:
@@ -232,13 +228,7 @@ class StructureVerifier {
     const auto context = [&](const Status& status) {
       return status.WithContext(fmt::format("program '{}'", program.name()));
     };
-    for (int i = 0; i < program.instructions_size(); ++i) {
-      const Status status = VerifyInstruction(program.instructions(i), i, index);
-      if (!status.ok()) {
-        return context(status.WithContext(
-            fmt::format("instruction {} '{}'", i, program.instructions(i).name())));
-      }
-    }
+    WSI_RETURN_IF_ERROR(context(VerifyInstructions(plan_, program, index)));
     std::set<std::string_view> scalars;
     for (const int32_t v : program.inputs()) {
       WSI_RETURN_IF_ERROR(context(VerifySlot(v, index, plan::ROLE_INPUT, "input")));
@@ -258,10 +248,11 @@ class StructureVerifier {
           context(VerifySlot(program.target(), index, plan::ROLE_TARGET, "target")));
     }
     for (const int32_t v : program.outputs()) {
-      if (!ValueBelongs(v, index)) return context(InvalidInput(fmt::format("output: value {}", v)));
+      if (!ValueBelongs(plan_, v, index))
+        return context(InvalidInput(fmt::format("output: value {}", v)));
     }
     if (program.loss() != -1) {
-      if (!ValueBelongs(program.loss(), index)) {
+      if (!ValueBelongs(plan_, program.loss(), index)) {
         return context(InvalidInput(fmt::format("loss: value {}", program.loss())));
       }
       const plan::Value& loss = plan_.values(program.loss());
@@ -269,121 +260,20 @@ class StructureVerifier {
           (loss.dims_size() == 1 && loss.dims(0) != 1)) {
         return context(InvalidInput("the loss is not one float"));
       }
+      if (plan_.buffers(loss.buffer()).tier() != plan::TIER_DEVICE) {
+        return context(InvalidInput("the loss is not in the device tier"));
+      }
     }
     return {};
   }
 
-  // Whether `value` may occur in program `index`.
-  bool ValueBelongs(int32_t value, int index) const {
-    return InRange(value, plan_.values_size()) &&
-           BufferBelongs(plan_.values(value).buffer(), index);
-  }
-  bool BufferBelongs(int32_t buffer, int index) const {
-    if (!InRange(buffer, plan_.buffers_size())) return false;
-    const int program = plan_.buffers(buffer).program();
-    return program == -1 || program == index;
-  }
-
   Status VerifySlot(int32_t value, int index, plan::Role role, std::string_view what) const {
-    if (!ValueBelongs(value, index) || plan_.values(value).role() != role) {
+    if (!ValueBelongs(plan_, value, index) || plan_.values(value).role() != role) {
       return InvalidInput(fmt::format("{}: value {} is none of this program", what, value));
     }
     if (plan_.buffers(plan_.values(value).buffer()).tier() != plan::TIER_DEVICE) {
       return InvalidInput(
           fmt::format("{} '{}' is not in the device tier", what, plan_.values(value).name()));
-    }
-    return {};
-  }
-
-  Status VerifyInstruction(const plan::Instruction& instruction, int i, int index) const {
-    if (!plan::Lane_IsValid(instruction.lane()) || !plan::Phase_IsValid(instruction.phase())) {
-      return InvalidInput("unknown lane or phase");
-    }
-    if (instruction.waits_size() > kMaxOperands) return InvalidInput("too many waits");
-    for (const int32_t wait : instruction.waits()) {
-      if (!InRange(wait, i)) {
-        return InvalidInput(fmt::format("waits for instruction {}, which is not before it", wait));
-      }
-    }
-    switch (instruction.kind_case()) {
-      case plan::Instruction::kLaunch: return VerifyLaunch(instruction, index);
-      case plan::Instruction::kCopy: return VerifyCopy(instruction, index);
-      case plan::Instruction::kCollective:
-        for (const int32_t v : instruction.collective().values()) {
-          if (!OnDevice(v, index)) return InvalidInput(fmt::format("operand: value {}", v));
-        }
-        return {};
-      case plan::Instruction::kBarrier: return {};
-      case plan::Instruction::KIND_NOT_SET: break;
-    }
-    return InvalidInput("neither launch, copy, collective nor barrier");
-  }
-
-  // Only copies touch the other tiers.
-  bool OnDevice(int32_t value, int index) const {
-    return ValueBelongs(value, index) &&
-           plan_.buffers(plan_.values(value).buffer()).tier() == plan::TIER_DEVICE;
-  }
-
-  Status VerifyLaunch(const plan::Instruction& instruction, int index) const {
-    const plan::Launch& launch = instruction.launch();
-    if (instruction.lane() != plan::LANE_COMPUTE) {
-      return InvalidInput("a launch outside the compute lane");
-    }
-    if (launch.op().empty()) return InvalidInput("no operator");
-    if (launch.inputs_size() > kMaxOperands || launch.outputs_size() > kMaxOperands) {
-      return InvalidInput("too many operands");
-    }
-    for (const int32_t v : launch.inputs()) {
-      if (v != -1 && !OnDevice(v, index)) return InvalidInput(fmt::format("input: value {}", v));
-    }
-    std::set<int32_t> outputs;
-    for (const int32_t v : launch.outputs()) {
-      if (v == -1) continue;
-      if (!OnDevice(v, index)) return InvalidInput(fmt::format("output: value {}", v));
-      if (!outputs.insert(plan_.values(v).buffer()).second) {
-        return InvalidInput("two outputs share a buffer");
-      }
-      const plan::Role role = plan_.values(v).role();
-      if (role == plan::ROLE_CONSTANT) return InvalidInput("writes a constant");
-    }
-    const int32_t w = launch.workspace();
-    if (w != -1 && (!BufferBelongs(w, index) || plan_.buffers(w).tier() != plan::TIER_DEVICE)) {
-      return InvalidInput(fmt::format("workspace: buffer {}", w));
-    }
-    std::set<std::string_view> names;
-    for (const plan::Attribute& a : launch.attributes()) {
-      if (a.value_case() == plan::Attribute::VALUE_NOT_SET || !names.insert(a.name()).second) {
-        return InvalidInput(fmt::format("attribute '{}' has no value, or two", a.name()));
-      }
-    }
-    return {};
-  }
-
-  // The lane of copies from one tier to another; none where no copy goes directly.
-  static std::optional<plan::Lane> LaneOf(plan::Tier from, plan::Tier to) {
-    if (from == plan::TIER_HOST && to == plan::TIER_DEVICE) return plan::LANE_IN;
-    if (from == plan::TIER_DEVICE && to == plan::TIER_HOST) return plan::LANE_OUT;
-    if (from == plan::TIER_FILE && to == plan::TIER_HOST) return plan::LANE_READ;
-    if (from == plan::TIER_HOST && to == plan::TIER_FILE) return plan::LANE_WRITE;
-    return std::nullopt;
-  }
-
-  Status VerifyCopy(const plan::Instruction& instruction, int index) const {
-    const plan::Copy& copy = instruction.copy();
-    if (!BufferBelongs(copy.from(), index) || !BufferBelongs(copy.to(), index)) {
-      return InvalidInput(fmt::format("copies buffer {} to {}", copy.from(), copy.to()));
-    }
-    const plan::Buffer& from = plan_.buffers(copy.from());
-    const plan::Buffer& to = plan_.buffers(copy.to());
-    const std::optional<plan::Lane> lane = LaneOf(from.tier(), to.tier());
-    if (!lane) return InvalidInput("copies between tiers that are not neighbours");
-    if (*lane != instruction.lane()) {
-      return InvalidInput(fmt::format("copies on lane '{}' instead of '{}'",
-                                      LaneName(instruction.lane()), LaneName(*lane)));
-    }
-    if (from.size() != to.size()) {
-      return InvalidInput(fmt::format("copies {} bytes into {}", from.size(), to.size()));
     }
     return {};
   }

@@ -1,103 +1,19 @@
 #include "tests/plan/small_plan.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "runtime/plan/plan_types.h"
+#include "tests/plan/plan_builder.h"
 
 namespace wsi {
 namespace {
-
-class Builder {
- public:
-  explicit Builder(DType dtype) : dtype_(dtype) {}
-
-  int32_t Buffer(int program, Bytes offset, Bytes size, int begin, int end,
-                 plan::Tier tier = plan::TIER_DEVICE) {
-    plan::Buffer* buffer = plan_.add_buffers();
-    buffer->set_tier(tier);
-    buffer->set_offset(offset);
-    buffer->set_size(size);
-    buffer->set_program(program);
-    buffer->set_begin(begin);
-    buffer->set_end(end);
-    return plan_.buffers_size() - 1;
-  }
-
-  int32_t Value(const std::string& name, int32_t buffer, std::vector<int64_t> dims,
-                plan::Role role = plan::ROLE_INTERMEDIATE) {
-    plan::Value* value = plan_.add_values();
-    value->set_name(name);
-    value->set_dtype(static_cast<uint32_t>(dtype_));
-    value->mutable_dims()->Add(dims.begin(), dims.end());
-    value->set_buffer(buffer);
-    value->set_role(role);
-    return plan_.values_size() - 1;
-  }
-
-  plan::Persistent* Persistent(int32_t value, Bytes data_bytes) {
-    plan::Persistent* persistent = plan_.add_persistents();
-    persistent->set_value(value);
-    persistent->set_onnx_name(plan_.values(value).name());
-    *persistent->mutable_onnx_dims() = plan_.values(value).dims();
-    persistent->set_data_bytes(data_bytes);
-    persistent->set_gradient(-1);
-    return persistent;
-  }
-
-  plan::Program* Program(const std::string& name) {
-    program_ = plan_.add_programs();
-    program_->set_name(name);
-    program_->set_target(-1);
-    program_->set_loss(-1);
-    return program_;
-  }
-
-  plan::Instruction* Instruction(const std::string& name, plan::Lane lane, plan::Phase phase,
-                                 std::vector<int32_t> waits) {
-    plan::Instruction* instruction = program_->add_instructions();
-    instruction->set_name(name);
-    instruction->set_lane(lane);
-    instruction->set_phase(phase);
-    instruction->mutable_waits()->Add(waits.begin(), waits.end());
-    return instruction;
-  }
-
-  plan::Launch* Launch(const std::string& op, std::vector<int32_t> inputs,
-                       std::vector<int32_t> outputs, plan::Phase phase,
-                       std::vector<int32_t> waits = {}) {
-    plan::Launch* launch =
-        Instruction(op + "_node", plan::LANE_COMPUTE, phase, std::move(waits))->mutable_launch();
-    launch->set_op(op);
-    launch->mutable_inputs()->Add(inputs.begin(), inputs.end());
-    launch->mutable_outputs()->Add(outputs.begin(), outputs.end());
-    launch->set_workspace(-1);
-    launch->set_flops(6);
-    launch->set_bytes(48);
-    return launch;
-  }
-
-  void Copy(int32_t from, int32_t to, plan::Lane lane, std::vector<int32_t> waits) {
-    plan::Copy* copy =
-        Instruction("copy_x", lane, plan::PHASE_FORWARD, std::move(waits))->mutable_copy();
-    copy->set_from(from);
-    copy->set_to(to);
-  }
-
-  plan::Plan& plan() { return plan_; }
-
- private:
-  DType dtype_;
-  plan::Plan plan_;
-  plan::Program* program_ = nullptr;
-};
 
 struct Persistents {
   int32_t w, total, c;
 };
 
-void AddTrain(Builder& b, const Persistents& p, Bytes map, Bytes one) {
+void AddTrain(PlanBuilder& b, const Persistents& p, Bytes map, Bytes one) {
   const int32_t x_buffer = b.Buffer(0, 768, map, 0, 2);
   const int32_t h_buffer = b.Buffer(0, 1536, map, 0, 7);
   const int32_t x_host = b.Buffer(0, 0, map, 1, 6, plan::TIER_HOST);
@@ -133,7 +49,7 @@ void AddTrain(Builder& b, const Persistents& p, Bytes map, Bytes one) {
   }
 }
 
-void AddInfer(Builder& b, const Persistents& p, Bytes map) {
+void AddInfer(PlanBuilder& b, const Persistents& p, Bytes map) {
   const int32_t out_buffer = b.Buffer(1, 1024, map, 0, 3);
   const int32_t x = b.Value("x", b.Buffer(1, 768, map, 0, 1), {2, 3}, plan::ROLE_INPUT);
   const int32_t h = b.Value("h.infer", out_buffer, {2, 3});
@@ -151,7 +67,7 @@ void AddInfer(Builder& b, const Persistents& p, Bytes map) {
 }  // namespace
 
 plan::Plan MakeSmallPlan(DType dtype) {
-  Builder b(dtype);
+  PlanBuilder b(dtype);
   const Bytes one = DTypeBytes(dtype);
   const Bytes map = 6 * one;
   Persistents p = {};
