@@ -75,13 +75,26 @@ inline double MarkSeconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// Work on the host that takes its turn on a lane, such as a file transfer.
+class HostTask {
+ public:
+  virtual ~HostTask() = default;
+  // Called on the lane's own thread. Allocates nothing unless it fails.
+  virtual Status Run() = 0;
+};
+
 // An in-order queue of work. Lanes run beside each other.
+//
+// Kernels, tasks and the spans of arguments are borrowed until Synchronize. Behind
+// the first error a lane does no more work until Synchronize reports it, but still
+// records and waits, so that no other lane hangs.
 class Lane {
  public:
   virtual ~Lane() = default;
   virtual Status Launch(Kernel& kernel, const LaunchArguments& arguments) = 0;
   // Copies between the backend's arenas, in either direction.
   virtual Status Copy(std::byte* to, const std::byte* from, Bytes bytes) = 0;
+  virtual Status Call(HostTask& task) = 0;
   // Marks the point that this lane has reached as event `event`; Wait makes this
   // lane go on only when that point of the other lane is passed.
   virtual Status Record(int event) = 0;

@@ -41,6 +41,12 @@ FileOps& OpsOf(FileOps* ops) { return ops != nullptr ? *ops : FileOps::System();
 
 }  // namespace
 
+int FileOps::Open(const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); }
+int FileOps::Allocate(int fd, off_t bytes) { return ::posix_fallocate(fd, 0, bytes); }
+int FileOps::Space(int fd, struct statvfs* space) { return ::fstatvfs(fd, space); }
+ssize_t FileOps::Read(int fd, void* data, size_t bytes, off_t offset) {
+  return ::pread(fd, data, bytes, offset);
+}
 ssize_t FileOps::Write(int fd, const void* data, size_t bytes, off_t offset) {
   return ::pwrite(fd, data, bytes, offset);
 }

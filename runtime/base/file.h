@@ -5,6 +5,7 @@
 // kResources.
 #pragma once
 
+#include <sys/statvfs.h>
 #include <sys/types.h>
 
 #include <cstddef>
@@ -17,11 +18,15 @@
 
 namespace wsi {
 
-// What writing asks of the operating system: the one seam for fault injection. Each
-// call behaves, errno included, as its namesake.
+// What writing and spilling ask of the operating system: the one seam for fault
+// injection. Each call behaves, errno included, as its namesake.
 class FileOps {
  public:
   virtual ~FileOps() = default;
+  virtual int Open(const char* path, int flags, mode_t mode);            // open
+  virtual int Allocate(int fd, off_t bytes);                             // posix_fallocate, from 0
+  virtual int Space(int fd, struct statvfs* space);                      // fstatvfs
+  virtual ssize_t Read(int fd, void* data, size_t bytes, off_t offset);  // pread
   virtual ssize_t Write(int fd, const void* data, size_t bytes, off_t offset);  // pwrite
   virtual int Sync(int fd);                                                     // fsync
   virtual int Rename(const char* from, const char* to);                         // rename

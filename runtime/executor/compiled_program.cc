@@ -55,9 +55,7 @@ Status CompiledProgram::Run(Phases phases, const GradientTap& tap) {
       // if any, comes from the same cause.
       const Status drained = Synchronize();
       static_cast<void>(drained);
-      return status.WithContext(fmt::format("program '{}', instruction {} '{}' ({})",
-                                            program_.name(), i, step.instruction->name(),
-                                            KindName(*step.instruction)));
+      return status.WithContext(fmt::format("program '{}'", program_.name()));
     }
   }
   Status status = Synchronize();
@@ -109,6 +107,7 @@ Status CompiledProgram::Work(Step& step, RecordedSpan* span) {
 }
 
 Status CompiledProgram::DoWork(Step& step) {
+  if (step.transfer) return step.lane->Call(*step.transfer);
   if (step.instruction->has_copy()) return step.lane->Copy(step.to, step.from, step.bytes);
   // A sum over the only rank is the value itself.
   if (!step.instruction->has_launch()) return {};

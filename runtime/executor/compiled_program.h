@@ -30,10 +30,12 @@ struct Step {
   std::vector<std::byte*> outputs;
   std::byte* workspace = nullptr;
   size_t op = 0;  // In CompiledProgram::op_times().
-  // Of a copy.
+  // Of a copy between device and host.
   std::byte* to = nullptr;
   const std::byte* from = nullptr;
   Bytes bytes = 0;
+  // Of a copy between host and file.
+  std::unique_ptr<HostTask> transfer;
 
   std::vector<int> waits;              // Events of other lanes.
   int record = -1;                     // Event that other lanes wait for; of a barrier the first of

@@ -33,6 +33,7 @@
 
 #include "runtime/backends/backend.h"
 #include "runtime/base/tensor.h"
+#include "runtime/memory/spill_file.h"
 #include "runtime/plan/plan_file.h"
 
 namespace wsi {
@@ -42,6 +43,7 @@ struct ExecutorOptions {
   // For tests: memory that nothing has written yet, or that nobody may read any more,
   // holds NaN. Steps then run one by one.
   bool poison = false;
+  SpillOptions spill = {};  // Where a plan's file tier is.
 };
 
 // Which phases of a program a run works off.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "runtime/plan/plan_types.h"
 
@@ -22,19 +23,21 @@ Status CheckShape(const std::string& name, const Shape& given, const Shape& want
 
 }  // namespace
 
-Result<PlanMemory> PlanMemory::Make(const PlanFile* file, Backend* backend) {
+Result<PlanMemory> PlanMemory::Make(const PlanFile* file, Backend* backend,
+                                    const SpillOptions& spill) {
   const plan::Plan& plan = file->plan();
-  if (plan.file_peak_bytes() > 0) {
-    return InvalidInput(fmt::format("{}: the plan keeps {} in files, which this version cannot run",
-                                    file->path(), FormatBytes(plan.file_peak_bytes())));
-  }
-  WSI_ASSIGN_OR_RETURN(ArenaSet arenas,
-                       ArenaSet::Make(backend, plan.device_peak_bytes(), plan.host_peak_bytes()));
-  return PlanMemory(file, backend, std::move(arenas));
+  Result<ArenaSet> arenas = ArenaSet::Make(backend,
+                                           {.device = plan.device_peak_bytes(),
+                                            .host = plan.host_peak_bytes(),
+                                            .file = plan.file_peak_bytes()},
+                                           spill);
+  if (!arenas.ok()) return arenas.status().WithContext(file->path());
+  return PlanMemory(file, backend, std::move(arenas).value());
 }
 
 std::byte* PlanMemory::BufferAddress(int32_t buffer) const {
   const plan::Buffer& b = plan().buffers(buffer);
+  WSI_CHECK(b.tier() != plan::TIER_FILE);
   return b.tier() == plan::TIER_DEVICE ? arenas_.Device(b.offset()) : arenas_.Host(b.offset());
 }
 
@@ -45,13 +48,37 @@ std::byte* PlanMemory::ValueAddress(int32_t value) const {
 Status PlanMemory::PoisonBuffer(int32_t buffer) {
   const plan::Buffer& b = plan().buffers(buffer);
   if (b.tier() == plan::TIER_DEVICE) return arenas_.PoisonDevice(b.offset(), b.size());
+  if (b.tier() == plan::TIER_FILE) return arenas_.PoisonFile(b.offset(), b.size());
   arenas_.PoisonHost(b.offset(), b.size());
   return {};
 }
 
 Status PlanMemory::PoisonAll() {
   arenas_.PoisonHost(0, plan().host_peak_bytes());
+  WSI_RETURN_IF_ERROR(arenas_.PoisonFile(0, plan().file_peak_bytes()));
   return arenas_.PoisonDevice(0, plan().device_peak_bytes());
+}
+
+Status PlanMemory::ReadBuffer(int32_t buffer, std::span<std::byte> to) const {
+  const plan::Buffer& b = plan().buffers(buffer);
+  switch (b.tier()) {
+    case plan::TIER_FILE: return arenas_.file()->Read(b.offset(), to);
+    case plan::TIER_HOST:
+      if (!to.empty()) std::memcpy(to.data(), BufferAddress(buffer), to.size());
+      return {};
+    default: return backend_->Read(to, BufferAddress(buffer));
+  }
+}
+
+Status PlanMemory::WriteBuffer(int32_t buffer, std::span<const std::byte> from) {
+  const plan::Buffer& b = plan().buffers(buffer);
+  switch (b.tier()) {
+    case plan::TIER_FILE: return arenas_.file()->Write(b.offset(), from);
+    case plan::TIER_HOST:
+      if (!from.empty()) std::memcpy(BufferAddress(buffer), from.data(), from.size());
+      return {};
+    default: return backend_->Write(BufferAddress(buffer), from);
+  }
 }
 
 Status PlanMemory::LoadPersistents() {
@@ -67,7 +94,7 @@ Status PlanMemory::LoadPersistents() {
 Result<Tensor> PlanMemory::Read(int32_t value) const {
   const plan::Value& v = plan().values(value);
   WSI_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Make(ValueDType(v), ValueShape(v)));
-  WSI_RETURN_IF_ERROR(backend_->Read(tensor.bytes(), ValueAddress(value)));
+  WSI_RETURN_IF_ERROR(ReadBuffer(v.buffer(), tensor.bytes()));
   return tensor;
 }
 
@@ -77,7 +104,7 @@ Status PlanMemory::WriteBytes(int32_t value, std::span<const std::byte> bytes) {
     return InvalidInput(
         fmt::format("'{}' has {} bytes, given are {}", v.name(), ValueBytes(v), bytes.size()));
   }
-  return backend_->Write(ValueAddress(value), bytes);
+  return WriteBuffer(v.buffer(), bytes);
 }
 
 Status PlanMemory::Write(int32_t value, const Tensor& tensor) {

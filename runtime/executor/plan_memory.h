@@ -13,16 +13,20 @@
 
 namespace wsi {
 
-// Borrows plan file and backend. All methods but the addresses wait for the copy to
-// end; nothing may be running on the lanes.
+// Borrows plan file and backend. Values are read and written where they are, in
+// whichever tier. All methods but the addresses wait for the copy to end; nothing may be
+// running on the lanes.
 class PlanMemory {
  public:
-  static Result<PlanMemory> Make(const PlanFile* file, Backend* backend);
+  static Result<PlanMemory> Make(const PlanFile* file, Backend* backend, const SpillOptions& spill);
 
   const plan::Plan& plan() const { return file_->plan(); }
   Bytes device_arena_bytes() const { return arenas_.device_bytes(); }
+  // REQUIRES: not in the file tier.
   std::byte* BufferAddress(int32_t buffer) const;
   std::byte* ValueAddress(int32_t value) const;
+  // The file tier; null where the plan has none.
+  const SpillFile* spill_file() const { return arenas_.file(); }
   Status PoisonBuffer(int32_t buffer);
   // Everything that the arenas hold.
   Status PoisonAll();
@@ -46,6 +50,8 @@ class PlanMemory {
  private:
   PlanMemory(const PlanFile* file, Backend* backend, ArenaSet arenas)
       : file_(file), backend_(backend), arenas_(std::move(arenas)) {}
+  Status ReadBuffer(int32_t buffer, std::span<std::byte> to) const;
+  Status WriteBuffer(int32_t buffer, std::span<const std::byte> from);
   Result<Tensor> ToOnnx(int persistent, Tensor tensor) const;
 
   const PlanFile* file_;

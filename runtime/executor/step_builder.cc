@@ -14,6 +14,44 @@ int LaneCount(const Lanes& lanes) {
       std::count_if(lanes.begin(), lanes.end(), [](const auto& lane) { return lane != nullptr; }));
 }
 
+std::string InstructionName(int i, const plan::Instruction& instruction) {
+  return fmt::format("instruction {} '{}' ({})", i, instruction.name(), KindName(instruction));
+}
+
+// A kernel whose errors, which may show long after its launch, name their instruction.
+class NamedKernel final : public Kernel {
+ public:
+  NamedKernel(std::string name, std::unique_ptr<Kernel> kernel)
+      : name_(std::move(name)), kernel_(std::move(kernel)) {}
+  Status Run(const LaunchArguments& arguments) override {
+    Status status = kernel_->Run(arguments);
+    return status.ok() ? status : status.WithContext(name_);
+  }
+
+ private:
+  std::string name_;
+  std::unique_ptr<Kernel> kernel_;
+};
+
+// A copy between host and file.
+class Transfer final : public HostTask {
+ public:
+  Transfer(std::string name, const SpillFile* file, Bytes offset, std::span<std::byte> memory,
+           bool to_file)
+      : name_(std::move(name)), file_(file), offset_(offset), memory_(memory), to_file_(to_file) {}
+  Status Run() override {
+    Status status = to_file_ ? file_->Write(offset_, memory_) : file_->Read(offset_, memory_);
+    return status.ok() ? status : status.WithContext(name_);
+  }
+
+ private:
+  std::string name_;
+  const SpillFile* file_;
+  Bytes offset_;
+  std::span<std::byte> memory_;
+  bool to_file_;
+};
+
 OperandSpec SpecOf(const plan::Plan& plan, int32_t value) {
   if (value == -1) return {};
   return {.present = true,
@@ -32,35 +70,53 @@ Status StepBuilder::Build(const ExecutorOptions& options) {
   result_->steps_.reserve(static_cast<size_t>(program.instructions_size()));
   for (int i = 0; i < program.instructions_size(); ++i) {
     const plan::Instruction& instruction = program.instructions(i);
-    Status status = BuildStep(instruction);
+    Status status = BuildStep(i);
     if (status.ok() && instruction.has_collective() && options.ranks > 1) {
       status = InvalidInput(
           fmt::format("sums over {} ranks, but this version runs on one rank only", options.ranks));
     }
     if (!status.ok()) {
-      return status.WithContext(fmt::format("program '{}', instruction {} '{}' ({})",
-                                            program.name(), i, instruction.name(),
-                                            KindName(instruction)));
+      return status.WithContext(
+          fmt::format("program '{}', {}", program.name(), InstructionName(i, instruction)));
     }
   }
   BuildWaits();
-  if (program.name() == "train") BuildTaps();
+  if (program.name() == "train") WSI_RETURN_IF_ERROR(BuildTaps());
   result_->poison_ = options.poison;
   if (options.poison) BuildPoison();
   return {};
 }
 
-Status StepBuilder::BuildStep(const plan::Instruction& instruction) {
+Status StepBuilder::BuildStep(int i) {
+  const plan::Instruction& instruction = result_->program_.instructions(i);
   Step& step = result_->steps_.emplace_back();
   step.instruction = &instruction;
   step.lane = (*lanes_)[static_cast<size_t>(instruction.lane())].get();
-  if (instruction.has_launch()) return BuildLaunch(instruction.launch(), instruction.name(), step);
-  if (instruction.has_copy()) {
-    step.to = memory_->BufferAddress(instruction.copy().to());
-    step.from = memory_->BufferAddress(instruction.copy().from());
-    step.bytes = memory_->plan().buffers(instruction.copy().to()).size();
-  }
+  if (instruction.has_copy()) BuildCopy(i, step);
+  if (!instruction.has_launch()) return {};
+  WSI_RETURN_IF_ERROR(BuildLaunch(instruction.launch(), instruction.name(), step));
+  step.kernel =
+      std::make_unique<NamedKernel>(InstructionName(i, instruction), std::move(step.kernel));
   return {};
+}
+
+void StepBuilder::BuildCopy(int i, Step& step) {
+  const plan::Copy& copy = step.instruction->copy();
+  const plan::Buffer& from = memory_->plan().buffers(copy.from());
+  const plan::Buffer& to = memory_->plan().buffers(copy.to());
+  if (from.tier() != plan::TIER_FILE && to.tier() != plan::TIER_FILE) {
+    step.to = memory_->BufferAddress(copy.to());
+    step.from = memory_->BufferAddress(copy.from());
+    step.bytes = to.size();
+    return;
+  }
+  const bool to_file = to.tier() == plan::TIER_FILE;
+  step.transfer = std::make_unique<Transfer>(
+      InstructionName(i, *step.instruction), memory_->spill_file(),
+      to_file ? to.offset() : from.offset(),
+      std::span(memory_->BufferAddress(to_file ? copy.from() : copy.to()),
+                static_cast<size_t>(to.size())),
+      to_file);
 }
 
 Status StepBuilder::BuildLaunch(const plan::Launch& launch, const std::string& node, Step& step) {
@@ -114,15 +170,19 @@ void StepBuilder::BuildWaits() {
 }
 
 // The gradient is complete behind the last instruction that writes its value.
-void StepBuilder::BuildTaps() {
+Status StepBuilder::BuildTaps() {
   const plan::Plan& plan = memory_->plan();
   for (int i = 0; i < plan.persistents_size(); ++i) {
     const int32_t gradient = plan.persistents(i).gradient();
     if (gradient == -1) continue;
     const int writer = FindWriter(plan, result_->program_, gradient);
-    WSI_CHECK(writer >= 0);
+    if (writer < 0) {
+      return InvalidInput(
+          fmt::format("nothing computes the gradient of '{}'", plan.persistents(i).onnx_name()));
+    }
     result_->steps_[static_cast<size_t>(writer)].taps.push_back(i);
   }
+  return {};
 }
 
 void StepBuilder::BuildPoison() {

@@ -16,10 +16,11 @@ class StepBuilder {
   Status Build(const ExecutorOptions& options);
 
  private:
-  Status BuildStep(const plan::Instruction& instruction);
+  Status BuildStep(int i);
+  void BuildCopy(int i, Step& step);
   Status BuildLaunch(const plan::Launch& launch, const std::string& node, Step& step);
   void BuildWaits();
-  void BuildTaps();
+  Status BuildTaps();
   void BuildPoison();
 
   int program_;

@@ -17,17 +17,38 @@ Status CheckSize(std::string_view tier, const Arena& arena, Bytes bytes) {
       fmt::format("{} arena of {} bytes instead of {}", tier, arena.size(), bytes));
 }
 
+// Calls write(at, 0xFF...) for runs that make up [offset, offset + bytes).
+template <typename F>
+Status ForEachChunk(Bytes offset, Bytes bytes, const F& write) {
+  alignas(4096) static constexpr auto kPattern = [] {
+    std::array<std::byte, 16384> pattern{};
+    pattern.fill(std::byte{0xFF});
+    return pattern;
+  }();
+  while (bytes > 0) {
+    const Bytes chunk = std::min(bytes, static_cast<Bytes>(kPattern.size()));
+    WSI_RETURN_IF_ERROR(write(offset, std::span(kPattern).first(static_cast<size_t>(chunk))));
+    offset += chunk;
+    bytes -= chunk;
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<ArenaSet> ArenaSet::Make(Backend* backend, Bytes device_bytes, Bytes host_bytes) {
+Result<ArenaSet> ArenaSet::Make(Backend* backend, const TierSizes& sizes,
+                                const SpillOptions& spill) {
   ArenaSet set(backend);
-  if (device_bytes > 0) {
-    WSI_ASSIGN_OR_RETURN(set.device_, backend->AllocateDevice(device_bytes));
-    WSI_RETURN_IF_ERROR(CheckSize("device", *set.device_, device_bytes));
+  if (sizes.file > 0) {  // First: reserving disk space harms nobody if memory then lacks.
+    WSI_ASSIGN_OR_RETURN(set.file_, SpillFile::Create(spill, sizes.file));
   }
-  if (host_bytes > 0) {
-    WSI_ASSIGN_OR_RETURN(set.host_, backend->AllocateHost(host_bytes));
-    WSI_RETURN_IF_ERROR(CheckSize("host", *set.host_, host_bytes));
+  if (sizes.device > 0) {
+    WSI_ASSIGN_OR_RETURN(set.device_, backend->AllocateDevice(sizes.device));
+    WSI_RETURN_IF_ERROR(CheckSize("device", *set.device_, sizes.device));
+  }
+  if (sizes.host > 0) {
+    WSI_ASSIGN_OR_RETURN(set.host_, backend->AllocateHost(sizes.host));
+    WSI_RETURN_IF_ERROR(CheckSize("host", *set.host_, sizes.host));
   }
   return set;
 }
@@ -44,16 +65,15 @@ std::byte* ArenaSet::Host(Bytes offset) const {
 
 Status ArenaSet::PoisonDevice(Bytes offset, Bytes bytes) {
   WSI_CHECK(offset >= 0 && bytes >= 0 && bytes <= SizeOf(device_) - offset);
-  std::array<std::byte, 4096> pattern;
-  pattern.fill(std::byte{0xFF});
-  while (bytes > 0) {
-    const Bytes chunk = std::min(bytes, static_cast<Bytes>(pattern.size()));
-    WSI_RETURN_IF_ERROR(
-        backend_->Write(Device(offset), std::span(pattern).first(static_cast<size_t>(chunk))));
-    offset += chunk;
-    bytes -= chunk;
-  }
-  return {};
+  return ForEachChunk(offset, bytes, [&](Bytes at, std::span<const std::byte> pattern) {
+    return backend_->Write(Device(at), pattern);
+  });
+}
+
+Status ArenaSet::PoisonFile(Bytes offset, Bytes bytes) {
+  return ForEachChunk(offset, bytes, [&](Bytes at, std::span<const std::byte> pattern) {
+    return file_->Write(at, pattern);
+  });
 }
 
 void ArenaSet::PoisonHost(Bytes offset, Bytes bytes) {

@@ -75,6 +75,7 @@ class FakeLane : public Lane {
   Status Copy(std::byte* to, const std::byte* from, Bytes bytes) override {
     return Put({.kind = Kind::kCopy, .to = to, .from = from, .bytes = bytes});
   }
+  Status Call(HostTask& task) override { return Put({.kind = Kind::kCall, .task = &task}); }
   Status Record(int event) override { return Put({.kind = Kind::kRecord, .event = event}); }
   Status Wait(int event) override { return Put({.kind = Kind::kWait, .event = event}); }
   Status Mark(double* seconds) override { return Put({.kind = Kind::kMark, .seconds = seconds}); }
@@ -85,11 +86,12 @@ class FakeLane : public Lane {
   }
 
  private:
-  enum class Kind { kLaunch, kCopy, kRecord, kWait, kMark, kStop };
+  enum class Kind { kLaunch, kCopy, kCall, kRecord, kWait, kMark, kStop };
   struct Task {
     Kind kind = Kind::kStop;
     Kernel* kernel = nullptr;
     LaunchArguments arguments = {};
+    HostTask* task = nullptr;
     std::byte* to = nullptr;
     const std::byte* from = nullptr;
     Bytes bytes = 0;
@@ -108,12 +110,14 @@ class FakeLane : public Lane {
   void Work() {
     for (;;) {
       Task task;
+      bool failed = false;
       {
         std::unique_lock lock(mutex_);
         changed_.wait(lock, [&] { return done_ < put_; });
         task = ring_[done_ % ring_.size()];
+        failed = !error_.ok();
       }
-      Status status = Do(task);
+      Status status = Do(task, failed);
       const std::lock_guard lock(mutex_);
       if (error_.ok()) error_ = std::move(status);
       ++done_;
@@ -122,13 +126,17 @@ class FakeLane : public Lane {
     }
   }
 
-  Status Do(const Task& task) {
+  Status Do(const Task& task, bool failed) {
+    if (failed && task.kind != Kind::kRecord && task.kind != Kind::kWait) return {};
     switch (task.kind) {
       case Kind::kLaunch: return task.kernel->Run(task.arguments);
       case Kind::kCopy:
         std::this_thread::sleep_for(std::chrono::milliseconds(lag_ms_));
         std::memcpy(task.to, task.from, static_cast<size_t>(task.bytes));
         return {};
+      case Kind::kCall:
+        std::this_thread::sleep_for(std::chrono::milliseconds(lag_ms_));
+        return task.task->Run();
       case Kind::kRecord: events_->Record(task.event); return {};
       case Kind::kWait: events_->Wait(task.event); return {};
       case Kind::kMark: *task.seconds = MarkSeconds(); return {};

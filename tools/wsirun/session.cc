@@ -21,12 +21,27 @@ Result<std::unique_ptr<Backend>> MakeBackend(const std::string& device, int thre
                             device));
 }
 
+Result<SpillOptions> ToSpillOptions(const PlanArguments& arguments) {
+  SpillOptions options;
+  options.folder = arguments.spill_dir;
+  if (arguments.spill_mem.empty()) return options;
+  const Result<Bytes> limit = ParseBytes(arguments.spill_mem);
+  if (!limit.ok()) return UsageError("--spill-mem: " + limit.status().message());
+  options.limit = *limit;
+  return options;
+}
+
 }  // namespace
 
 void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_checkpoint) {
   command.add_option("PLAN", arguments->path, "a plan that wsic compile wrote")->required();
   command.add_option("--threads", arguments->threads, "compute threads (default: all there are)")
       ->check(CLI::NonNegativeNumber);
+  CLI::Option* folder = command.add_option(
+      "--spill-dir", arguments->spill_dir,
+      "folder, on a fast disk, for what a plan keeps in a file; nothing is left there");
+  command.add_option("--spill-mem", arguments->spill_mem, "the most that it may take of that disk")
+      ->needs(folder);
   if (with_checkpoint) {
     command.add_option("--checkpoint", arguments->checkpoint,
                        "weights to use: a run's folder, a checkpoint or a .safetensors file "
@@ -35,12 +50,14 @@ void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_check
 }
 
 Result<Session> OpenSession(const PlanArguments& arguments) {
+  WSI_ASSIGN_OR_RETURN(const SpillOptions spill, ToSpillOptions(arguments));
   WSI_ASSIGN_OR_RETURN(PlanFile file, ReadPlan(arguments.path));
   Session session;
   session.file = std::make_unique<PlanFile>(std::move(file));
   WSI_ASSIGN_OR_RETURN(session.backend,
                        MakeBackend(session.file->plan().device(), arguments.threads));
-  WSI_ASSIGN_OR_RETURN(session.executor, Executor::Make(session.file.get(), session.backend.get()));
+  WSI_ASSIGN_OR_RETURN(session.executor,
+                       Executor::Make(session.file.get(), session.backend.get(), {.spill = spill}));
   if (!arguments.checkpoint.empty()) {
     WSI_ASSIGN_OR_RETURN(const std::string weights, FindWeights(arguments.checkpoint));
     WSI_RETURN_IF_ERROR(LoadWeights(weights, *session.executor, PersistentKind::kModel));

@@ -23,8 +23,11 @@ struct PlanArguments {
   std::string path;
   int threads = 0;         // 0: as many as this process may use.
   std::string checkpoint;  // Weights to load: a file, a run or a checkpoint folder.
+  std::string spill_dir;   // Where a plan's file tier is; empty: nowhere.
+  std::string spill_mem;   // The most that it may take; empty: what the disk has.
 };
-// Adds PLAN, --threads and, where asked for, --checkpoint. `arguments` outlives parsing.
+// Adds PLAN, --threads, --spill-dir, --spill-mem and, where asked for, --checkpoint.
+// `arguments` outlives parsing.
 void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_checkpoint);
 
 // Members are destroyed in reverse: the executor goes before what it borrows.

@@ -32,10 +32,10 @@ class CpuBackend final : public Backend {
   }
 
   Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override {
-    return cpu::MapArena("device", bytes);
+    return cpu::MapArena("device", bytes, &reserved_);
   }
   Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override {
-    return cpu::MapArena("host", bytes);
+    return cpu::MapArena("host", bytes, &reserved_);
   }
 
   Status SetEventCount(int events) override {
@@ -48,9 +48,7 @@ class CpuBackend final : public Backend {
   }
 
   Result<std::unique_ptr<Lane>> MakeLane(std::string_view) override {
-    if (has_compute_lane_) return std::unique_ptr<Lane>(std::make_unique<cpu::QueueLane>(events_));
-    has_compute_lane_ = true;
-    return std::unique_ptr<Lane>(std::make_unique<cpu::InlineLane>(events_));
+    return std::unique_ptr<Lane>(std::make_unique<cpu::QueueLane>(events_));
   }
 
   Status Write(std::byte* device, std::span<const std::byte> host) override {
@@ -76,7 +74,7 @@ class CpuBackend final : public Backend {
   cpu::DnnlRuntime dnnl_;  // Made by the first Compile, which can report failure.
   cpu::Context context_;
   cpu::Events events_;
-  bool has_compute_lane_ = false;
+  Bytes reserved_ = 0;  // The sizes of the arenas there are.
 };
 
 }  // namespace

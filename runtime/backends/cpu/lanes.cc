@@ -1,6 +1,7 @@
 #include "runtime/backends/cpu/lanes.h"
 
 #include <cstring>
+#include <utility>
 
 namespace wsi::cpu {
 namespace {
@@ -9,108 +10,87 @@ Status BadEvent() { return InternalError("event number out of range"); }
 
 }  // namespace
 
-Status InlineLane::Launch(Kernel& kernel, const LaunchArguments& arguments) {
-  return kernel.Run(arguments);
-}
-
-Status InlineLane::Copy(std::byte* to, const std::byte* from, Bytes bytes) {
-  std::memcpy(to, from, static_cast<size_t>(bytes));
-  return {};
-}
-
-Status InlineLane::Record(int event) {
-  if (!events_.IsValid(event)) return BadEvent();
-  events_.Record(event);
-  return {};
-}
-
-Status InlineLane::Wait(int event) {
-  if (!events_.IsValid(event)) return BadEvent();
-  events_.Wait(event);
-  return {};
-}
-
-Status InlineLane::Mark(double* seconds) {
-  *seconds = MarkSeconds();
-  return {};
-}
-
-QueueLane::QueueLane(Events& events) : events_(events), ring_(64), thread_([this] { Work(); }) {}
+QueueLane::QueueLane(Events& events)
+    : events_(events), ring_(kCapacity), thread_([this] { Work(); }) {}
 
 QueueLane::~QueueLane() {
   {
     const std::lock_guard lock(mutex_);
     stop_ = true;
   }
-  changed_.notify_all();
+  filled_.notify_one();
   thread_.join();
 }
 
-Status QueueLane::Launch(Kernel&, const LaunchArguments&) {
-  return InternalError("kernels run on the compute lane only");
+Status QueueLane::Launch(Kernel& kernel, const LaunchArguments& arguments) {
+  return Push({.kind = Kind::kLaunch, .kernel = &kernel, .arguments = arguments});
 }
 
 Status QueueLane::Copy(std::byte* to, const std::byte* from, Bytes bytes) {
-  Push({.kind = Kind::kCopy, .to = to, .from = from, .bytes = bytes});
-  return {};
+  return Push({.kind = Kind::kCopy, .to = to, .from = from, .bytes = bytes});
 }
+
+Status QueueLane::Call(HostTask& task) { return Push({.kind = Kind::kCall, .task = &task}); }
 
 Status QueueLane::Record(int event) {
   if (!events_.IsValid(event)) return BadEvent();
-  Push({.kind = Kind::kRecord, .event = event});
-  return {};
+  return Push({.kind = Kind::kRecord, .event = event});
 }
 
 Status QueueLane::Wait(int event) {
   if (!events_.IsValid(event)) return BadEvent();
-  Push({.kind = Kind::kWait, .event = event});
-  return {};
+  return Push({.kind = Kind::kWait, .event = event});
 }
 
-Status QueueLane::Mark(double* seconds) {
-  Push({.kind = Kind::kMark, .seconds = seconds});
-  return {};
-}
+Status QueueLane::Mark(double* seconds) { return Push({.kind = Kind::kMark, .seconds = seconds}); }
 
 Status QueueLane::Synchronize() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return pending_ == 0; });
-  return {};
+  drained_.wait(lock, [&] { return pending_ == 0; });
+  return std::exchange(error_, Status());
 }
 
-void QueueLane::Push(const Item& item) {
+Status QueueLane::Push(const Item& item) {
   {
-    const std::lock_guard lock(mutex_);
-    if (pending_ == ring_.size()) {
-      std::vector<Item> grown(2 * ring_.size());
-      for (size_t i = 0; i < pending_; ++i) grown[i] = ring_[(first_ + i) % ring_.size()];
-      ring_ = std::move(grown);
-      first_ = 0;
-    }
-    ring_[(first_ + pending_) % ring_.size()] = item;
+    std::unique_lock lock(mutex_);
+    drained_.wait(lock, [&] { return pending_ < kCapacity; });
+    ring_[(first_ + pending_) % kCapacity] = item;
     ++pending_;
   }
-  changed_.notify_all();
+  filled_.notify_one();
+  return {};
 }
 
 void QueueLane::Work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [&] { return stop_ || pending_ > 0; });
+    filled_.wait(lock, [&] { return stop_ || pending_ > 0; });
     if (pending_ == 0) return;
     const Item item = ring_[first_];
+    const bool failed = !error_.ok();
     lock.unlock();
-    switch (item.kind) {
-      case Kind::kCopy: std::memcpy(item.to, item.from, static_cast<size_t>(item.bytes)); break;
-      case Kind::kRecord: events_.Record(item.event); break;
-      case Kind::kWait: events_.Wait(item.event); break;
-      case Kind::kMark: *item.seconds = MarkSeconds(); break;
-    }
+    Status status = Do(item, failed);
     lock.lock();
-    first_ = (first_ + 1) % ring_.size();
+    if (error_.ok()) error_ = std::move(status);
+    first_ = (first_ + 1) % kCapacity;
     --pending_;
-    if (pending_ == 0) changed_.notify_all();
+    // A full queue is filled again in long runs, not item by item.
+    if (pending_ == 0 || pending_ == kCapacity / 2) drained_.notify_all();
   }
+}
+
+Status QueueLane::Do(const Item& item, bool failed) {
+  switch (item.kind) {
+    case Kind::kRecord: events_.Record(item.event); return {};
+    case Kind::kWait: events_.Wait(item.event); return {};
+    case Kind::kMark: *item.seconds = MarkSeconds(); return {};
+    case Kind::kLaunch: return failed ? Status() : item.kernel->Run(item.arguments);
+    case Kind::kCall: return failed ? Status() : item.task->Run();
+    case Kind::kCopy:
+      if (!failed) std::memcpy(item.to, item.from, static_cast<size_t>(item.bytes));
+      return {};
+  }
+  return {};
 }
 
 }  // namespace wsi::cpu

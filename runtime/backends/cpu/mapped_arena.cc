@@ -19,13 +19,17 @@ constexpr Bytes kUnlimited = std::numeric_limits<Bytes>::max();
 
 class MappedArena final : public Arena {
  public:
-  MappedArena(void* mapping, Bytes mapped, Bytes size)
-      : mapping_(mapping), mapped_(mapped), size_(size) {
+  MappedArena(void* mapping, Bytes mapped, Bytes size, Bytes* reserved)
+      : mapping_(mapping), mapped_(mapped), size_(size), reserved_(reserved) {
+    *reserved_ += size_;
     const auto address = reinterpret_cast<uintptr_t>(mapping);
     const auto page = static_cast<uintptr_t>(kHugePage);
     data_ = static_cast<std::byte*>(mapping) + ((page - address % page) % page);
   }
-  ~MappedArena() override { munmap(mapping_, static_cast<size_t>(mapped_)); }
+  ~MappedArena() override {
+    *reserved_ -= size_;
+    munmap(mapping_, static_cast<size_t>(mapped_));
+  }
   MappedArena(const MappedArena&) = delete;
   MappedArena& operator=(const MappedArena&) = delete;
   std::byte* data() override { return data_; }
@@ -35,6 +39,7 @@ class MappedArena final : public Arena {
   void* mapping_;
   Bytes mapped_;
   Bytes size_;
+  Bytes* reserved_;
   std::byte* data_ = nullptr;
 };
 
@@ -74,9 +79,9 @@ Bytes AvailableMemory() {
   return available;
 }
 
-Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes) {
+Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes, Bytes* reserved) {
   if (bytes < 0) return InternalError("negative arena size");
-  const Bytes available = AvailableMemory();
+  const Bytes available = std::max<Bytes>(0, AvailableMemory() - *reserved);
   const auto too_large = [&](std::string_view reason) {
     return ResourceError(fmt::format("{} arena needs {}, available {}{}", what, FormatBytes(bytes),
                                      FormatBytes(available), reason));
@@ -88,7 +93,7 @@ Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes) {
   if (mapping == MAP_FAILED) return too_large(fmt::format(": {}", std::strerror(errno)));
   // Advice only: without huge pages the arena works as well.
   (void)madvise(mapping, static_cast<size_t>(mapped), MADV_HUGEPAGE);
-  return std::unique_ptr<Arena>(std::make_unique<MappedArena>(mapping, mapped, bytes));
+  return std::unique_ptr<Arena>(std::make_unique<MappedArena>(mapping, mapped, bytes, reserved));
 }
 
 }  // namespace wsi::cpu

@@ -9,8 +9,10 @@
 namespace wsi::cpu {
 
 // `what` ("device", "host") is for messages. Refuses more than the machine's or the
-// process's memory limits leave free, before anything is mapped.
-Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes);
+// process's memory limits leave free beside the `*reserved` bytes of other arenas, which
+// may be untouched yet, before anything is mapped. The arena's size counts in
+// `*reserved`, which outlives it, while it exists.
+Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes, Bytes* reserved);
 
 // Bytes that this process may still take: free and reclaimable memory, within its
 // control group.

@@ -13,15 +13,17 @@
 namespace wsi {
 namespace {
 
+constexpr Bytes kPage = 4096;  // What file transfers past the page cache ask for.
+
 class HostArena final : public Arena {
  public:
   static Result<std::unique_ptr<Arena>> Make(Bytes bytes) {
     const Bytes physical = Bytes{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
     std::unique_ptr<HostArena> arena(new HostArena(bytes));
     if (bytes >= 0 && bytes <= physical) {
-      const Bytes rounded = AlignUp(std::max<Bytes>(bytes, 1), kBufferAlignment);
+      const Bytes rounded = AlignUp(std::max<Bytes>(bytes, 1), kPage);
       arena->data_.reset(static_cast<std::byte*>(
-          std::aligned_alloc(static_cast<size_t>(kBufferAlignment), static_cast<size_t>(rounded))));
+          std::aligned_alloc(static_cast<size_t>(kPage), static_cast<size_t>(rounded))));
     }
     if (!arena->data_) {
       return ResourceError(fmt::format("arena on reference: needs {}, the machine has {}",
@@ -56,6 +58,7 @@ class InlineLane final : public Lane {
     std::memmove(to, from, static_cast<size_t>(bytes));
     return {};
   }
+  Status Call(HostTask& task) override { return Keep(task.Run()); }
   Status Record(int event) override {
     WSI_CHECK(event >= 0 && static_cast<size_t>(event) < events_.size());
     events_[static_cast<size_t>(event)] = true;
