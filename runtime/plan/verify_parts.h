@@ -30,11 +30,11 @@ inline bool ValueBelongs(const plan::Plan& plan, int32_t value, int index) {
 
 // Indices, enumerators, sizes, shapes, names.
 Status VerifyStructure(const plan::Plan& plan);
-// Rates and amounts of work are numbers of at least 0.
-Status VerifyWork(const plan::Plan& plan);
 // The part of it that looks at one program's instructions. REQUIRES: buffers and values
 // are verified.
 Status VerifyInstructions(const plan::Plan& plan, const plan::Program& program, int index);
+// Rates and amounts of work are numbers of at least 0.
+Status VerifyWork(const plan::Plan& plan);
 // Buffers that are live together do not overlap.
 Status VerifyPlacement(const plan::Plan& plan);
 // Operands are live and hold their own contents when they are read.
