@@ -3,9 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <latch>
+#include <memory>
+#include <vector>
 
 namespace wsi {
 namespace {
@@ -88,6 +93,103 @@ TEST(CpuBackend, LanesFollowEvents) {
     const float* to = reinterpret_cast<const float*>(host->data() + bytes);
     EXPECT_EQ(std::count(to, to + bytes / 4, -static_cast<float>(step)), bytes / 4);
   }
+}
+
+class Task : public HostTask {
+ public:
+  explicit Task(std::function<Status()> work) : work_(std::move(work)) {}
+  Status Run() override { return work_(); }
+
+ private:
+  std::function<Status()> work_;
+};
+
+// Each lane's task ends only when the other's has begun.
+TEST(CpuBackend, LanesRunBesideEachOther) {
+  const auto backend = MakeCpuBackend({.threads = 1});
+  const auto a = backend->MakeLane("compute").value();
+  const auto b = backend->MakeLane("read").value();
+  std::latch met(2);
+  Task task([&] {
+    met.arrive_and_wait();
+    return Status();
+  });
+  ASSERT_TRUE(a->Call(task).ok());
+  ASSERT_TRUE(b->Call(task).ok());
+  EXPECT_TRUE(a->Synchronize().ok());
+  EXPECT_TRUE(b->Synchronize().ok());
+}
+
+TEST(CpuBackend, LanesTakeMoreThanTheyHold) {
+  const auto backend = MakeCpuBackend({.threads = 1});
+  const auto a = backend->MakeLane("compute").value();
+  const auto b = backend->MakeLane("in").value();
+  constexpr int kItems = 5000;
+  ASSERT_TRUE(backend->SetEventCount(kItems).ok());
+  std::vector<int> seen;
+  std::vector<Task> tasks;
+  tasks.reserve(kItems);
+  for (int i = 0; i < kItems; ++i) {
+    tasks.emplace_back([&seen, i] {
+      seen.push_back(i);
+      return Status();
+    });
+  }
+  for (int i = 0; i < kItems; ++i) {  // In turns, each behind the other's last.
+    Lane& lane = i % 2 == 0 ? *a : *b;
+    EXPECT_TRUE(i == 0 || lane.Wait(i - 1).ok());
+    ASSERT_TRUE(lane.Call(tasks[static_cast<size_t>(i)]).ok());
+    ASSERT_TRUE(lane.Record(i).ok());
+  }
+  EXPECT_TRUE(a->Synchronize().ok());
+  EXPECT_TRUE(b->Synchronize().ok());
+  ASSERT_EQ(seen.size(), size_t{kItems});
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+}
+
+// Behind an error a lane works no more, but nobody waits for it in vain.
+TEST(CpuBackend, AnErrorIsToldOnceAndStopsItsLaneOnly) {
+  const auto backend = MakeCpuBackend({.threads = 1});
+  const auto a = backend->MakeLane("compute").value();
+  const auto b = backend->MakeLane("write").value();
+  ASSERT_TRUE(backend->SetEventCount(1).ok());
+  int ran = 0;
+  Task fails([] { return IoError("the disk is gone"); });
+  Task counts([&] {
+    ++ran;
+    return Status();
+  });
+  ASSERT_TRUE(b->Call(fails).ok());
+  ASSERT_TRUE(b->Call(counts).ok());
+  ASSERT_TRUE(b->Record(0).ok());
+  ASSERT_TRUE(a->Wait(0).ok());
+  ASSERT_TRUE(a->Call(counts).ok());
+  EXPECT_TRUE(a->Synchronize().ok());
+  EXPECT_EQ(ran, 1);
+  EXPECT_EQ(b->Synchronize().message(), "the disk is gone");
+  EXPECT_TRUE(b->Synchronize().ok());
+  ASSERT_TRUE(b->Call(counts).ok());
+  EXPECT_TRUE(b->Synchronize().ok());
+  EXPECT_EQ(ran, 2);
+}
+
+// Memory that an arena has not touched yet counts all the same.
+TEST(CpuBackend, ArenasAddUp) {
+  const auto backend = MakeCpuBackend({.threads = 1});
+  const Bytes physical = Bytes{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE);
+  std::vector<std::unique_ptr<Arena>> arenas;
+  Bytes total = 0;
+  for (const Bytes size = physical / 8; total <= physical; total += size) {
+    auto arena = backend->AllocateHost(size);
+    if (!arena.ok()) {
+      EXPECT_EQ(arena.status().code(), ErrorCode::kResources);
+      break;
+    }
+    arenas.push_back(std::move(arena).value());
+  }
+  EXPECT_LE(total, physical);
+  arenas.clear();
+  EXPECT_TRUE(backend->AllocateHost(4096).ok());
 }
 
 TEST(CpuBackend, EventOutOfRangeIsAnError) {

@@ -31,9 +31,10 @@ void Compute(std::string_view op, size_t count, const LaunchArguments& a) {
 
 class FakeKernel : public Kernel {
  public:
-  FakeKernel(std::string op, DType dtype, size_t count, bool fails)
-      : op_(std::move(op)), dtype_(dtype), count_(count), fails_(fails) {}
+  FakeKernel(const FakeBackend* backend, std::string op, DType dtype, size_t count, bool fails)
+      : backend_(backend), op_(std::move(op)), dtype_(dtype), count_(count), fails_(fails) {}
   Status Run(const LaunchArguments& arguments) override {
+    if (backend_->on_work) backend_->on_work(op_);
     if (fails_) return NumericError("made to fail");
     if (dtype_ == DType::kF64) {
       Compute<double>(op_, count_, arguments);
@@ -44,6 +45,7 @@ class FakeKernel : public Kernel {
   }
 
  private:
+  const FakeBackend* backend_;
   std::string op_;
   DType dtype_;
   size_t count_;
@@ -63,8 +65,8 @@ class FakeArena : public Arena {
 // A thread that works off a ring of fixed size, so that enqueuing allocates nothing.
 class FakeLane : public Lane {
  public:
-  FakeLane(FakeEvents* events, int lag_ms)
-      : events_(events), lag_ms_(lag_ms), thread_([this] { Work(); }) {}
+  FakeLane(const FakeBackend* backend, std::string name, FakeEvents* events)
+      : backend_(backend), name_(std::move(name)), events_(events), thread_([this] { Work(); }) {}
   ~FakeLane() override {
     Put({.kind = Kind::kStop}).ok();
     thread_.join();
@@ -131,12 +133,10 @@ class FakeLane : public Lane {
     switch (task.kind) {
       case Kind::kLaunch: return task.kernel->Run(task.arguments);
       case Kind::kCopy:
-        std::this_thread::sleep_for(std::chrono::milliseconds(lag_ms_));
+        BeginCopy();
         std::memcpy(task.to, task.from, static_cast<size_t>(task.bytes));
         return {};
-      case Kind::kCall:
-        std::this_thread::sleep_for(std::chrono::milliseconds(lag_ms_));
-        return task.task->Run();
+      case Kind::kCall: BeginCopy(); return task.task->Run();
       case Kind::kRecord: events_->Record(task.event); return {};
       case Kind::kWait: events_->Wait(task.event); return {};
       case Kind::kMark: *task.seconds = MarkSeconds(); return {};
@@ -145,8 +145,14 @@ class FakeLane : public Lane {
     return {};
   }
 
+  void BeginCopy() const {
+    if (backend_->on_work) backend_->on_work(name_);
+    std::this_thread::sleep_for(std::chrono::milliseconds(backend_->lag_ms));
+  }
+
+  const FakeBackend* backend_;
+  std::string name_;
   FakeEvents* events_;
-  int lag_ms_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::array<Task, 64> ring_;
@@ -180,7 +186,7 @@ Result<std::unique_ptr<Kernel>> FakeBackend::Compile(const LaunchSpec& launch) {
   if (launch.op == "HalfSumSquares") WSI_CHECK(launch.workspace_bytes == 64);
   ++compiled;
   const OperandSpec& first = launch.inputs[0];
-  return std::unique_ptr<Kernel>(new FakeKernel(std::string(launch.op), first.dtype,
+  return std::unique_ptr<Kernel>(new FakeKernel(this, std::string(launch.op), first.dtype,
                                                 static_cast<size_t>(first.shape.ElementCount()),
                                                 launch.op == failing_op));
 }
@@ -208,7 +214,7 @@ Status FakeBackend::ResetEvents() {
 
 Result<std::unique_ptr<Lane>> FakeBackend::MakeLane(std::string_view lane_name) {
   lanes.emplace_back(lane_name);
-  return std::unique_ptr<Lane>(new FakeLane(&events_, lag_ms));
+  return std::unique_ptr<Lane>(new FakeLane(this, std::string(lane_name), &events_));
 }
 
 Status FakeBackend::Write(std::byte* device, std::span<const std::byte> host) {

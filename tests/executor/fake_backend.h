@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -33,6 +34,8 @@ struct FakeBackend : public Backend {
   std::string refused_op;  // Compile fails for it.
   std::string failing_op;  // Run fails for it.
   Bytes device_limit = 1 << 20;
+  // Called on the lane's thread with what begins there: an operator, or the lane of a copy.
+  std::function<void(const std::string&)> on_work;
 
   // What the executor did.
   std::vector<std::string> lanes;
