@@ -65,9 +65,9 @@ Result<std::vector<int64_t>> ValidationRows(const Arguments& a, const Manifest& 
   return std::vector<int64_t>();
 }
 
-void PrintSummary(const Arguments& a, const TrainSummary& summary) {
-  fmt::print(stderr, "trained {} steps in {:.0f} s, waited {:.1f} s for slides\n",
-             summary.state.step, summary.seconds, summary.loader.wait_seconds);
+void PrintSummary(const Arguments& a, const plan::Plan& plan, const TrainSummary& summary) {
+  fmt::print(stderr, "trained {} steps in {} in {:.0f} s, waited {:.1f} s for slides\n",
+             summary.state.step, plan.precision(), summary.seconds, summary.loader.wait_seconds);
   if (summary.state.best_step >= 0 && summary.validation.samples > 0) {
     fmt::print(stderr, "best validation {:.3f} at step {}: {}/best.safetensors\n",
                summary.state.best_metric, summary.state.best_step, a.train.run_dir);
@@ -92,13 +92,11 @@ Status Train(Arguments& a) {
     const Result<bool> resumed = trainer->Resume();
     if (!resumed.ok()) return resumed.status();
   }
-  fmt::print(stderr, "training {} in {} on {}\n", plan.provenance().model_name(), plan.precision(),
-             plan.device());
   std::signal(SIGTERM, RequestStop);
   std::signal(SIGUSR1, RequestStop);
   std::signal(SIGINT, RequestStop);
   WSI_ASSIGN_OR_RETURN(const TrainSummary summary, trainer->Run(stop_requested));
-  PrintSummary(a, summary);
+  PrintSummary(a, plan, summary);
   return {};
 }
 
