@@ -52,8 +52,11 @@ Result<std::unique_ptr<BatchFeeder>> BatchFeeder::Make(Executor* executor, int p
   WSI_ASSIGN_OR_RETURN(const ImageInput input, FindImageInput(executor->plan(), program));
   options.view.height = input.height;
   options.view.width = input.width;
-  WSI_ASSIGN_OR_RETURN(Tensor pixels,
-                       Tensor::Make(DType::kF32, {input.batch, input.height, input.width, 3}));
+  const plan::Plan& plan = executor->plan();
+  const DType dtype = ValueDType(plan.values(plan.programs(program).inputs(0)));
+  const bool is_half = dtype == DType::kF16 || dtype == DType::kBF16;
+  WSI_ASSIGN_OR_RETURN(Tensor pixels, Tensor::Make(is_half ? dtype : DType::kF32,
+                                                   {input.batch, input.height, input.width, 3}));
   WSI_ASSIGN_OR_RETURN(auto loader, SlideLoader::Make(*manifest, std::move(options)));
   return std::unique_ptr<BatchFeeder>(
       new BatchFeeder(executor, program, input, std::move(loader), std::move(pixels)));
@@ -74,7 +77,13 @@ Result<std::vector<int64_t>> BatchFeeder::Next(int64_t epoch) {
     }
     if (!pending_.has_value() || pending_->request.epoch != epoch) break;
     const size_t values = pending_->rgb.size();
-    NormalizeToNhwc(pending_->rgb, pixels_.data<float>().subspan(rows.size() * values, values));
+    const size_t begin = rows.size() * values;
+    if (pixels_.dtype() == DType::kF32) {
+      NormalizeToNhwc(pending_->rgb, pixels_.data<float>().subspan(begin, values));
+    } else {
+      NormalizeToNhwc(pending_->rgb, pixels_.dtype(),
+                      pixels_.data<uint16_t>().subspan(begin, values));
+    }
     rows.push_back(pending_->request.row);
     pending_.reset();
   }

@@ -56,7 +56,7 @@ class BatchFeeder {
   int program_;
   ImageInput input_;
   std::unique_ptr<SlideLoader> loader_;
-  Tensor pixels_;                  // The batch, f32.
+  Tensor pixels_;                  // The batch, f32 or the input's half type.
   std::optional<Sample> pending_;  // Of a later epoch.
 };
 

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "runtime/base/tensor.h"
 #include "runtime/slides/augment.h"
 #include "runtime/slides/normalize.h"
 #include "runtime/slides/sample_cache.h"
@@ -33,6 +34,20 @@ TEST(NormalizeTest, BothLayoutsRoundAsDivisionDoes) {
   }
   EXPECT_EQ(nhwc[0], -1);
   EXPECT_EQ(nhwc[255], 1);
+}
+
+TEST(NormalizeTest, HalvesAreRoundedOnce) {
+  const std::vector<uint8_t> rgb = Counting(3 * 256);
+  std::vector<float> single(rgb.size());
+  std::vector<uint16_t> fp16(rgb.size());
+  std::vector<uint16_t> bf16(rgb.size());
+  NormalizeToNhwc(rgb, single);
+  NormalizeToNhwc(rgb, DType::kF16, fp16);
+  NormalizeToNhwc(rgb, DType::kBF16, bf16);
+  for (size_t i = 0; i < rgb.size(); ++i) {
+    ASSERT_EQ(fp16[i], FloatToHalf(single[i]));
+    ASSERT_EQ(bf16[i], FloatToBFloat16(single[i]));
+  }
 }
 
 TEST(AugmentTest, DrawsDependOnSeedEpochAndRowOnly) {

@@ -39,7 +39,8 @@ TrainerState StateOf(int64_t step) {
           .best_metric = -1.0 / 3,
           .best_loss = 1.0 / 3,
           .best_step = 4,
-          .learning_rate = {.scale = 0.1, .best_metric = -1.0 / 3, .epochs_since_best = 1}};
+          .learning_rate = {.scale = 0.1, .best_metric = -1.0 / 3, .epochs_since_best = 1},
+          .loss_scale = {.scale = 2048, .good_steps = 17, .skipped_in_row = 3}};
 }
 
 class CheckpointTest : public testing::Test {
