@@ -91,6 +91,13 @@ Status WriteRates(const std::string& path, const plan::Rates& rates, OutputOptio
   return WriteFile(path, json, options);
 }
 
+Result<plan::Rates> RatesOf(const plan::Plan& plan, const std::string& name_or_path) {
+  if (!name_or_path.empty()) return FindRates(name_or_path);
+  if (!plan.has_rates()) return BuiltInRates(DefaultRatesName(plan.device()));
+  WSI_RETURN_IF_ERROR(CheckRates(plan.rates()).WithContext("the plan"));
+  return plan.rates();
+}
+
 Result<plan::Rates> FindRates(const std::string& name_or_path) {
   Result<plan::Rates> built_in = BuiltInRates(name_or_path);
   if (built_in.ok()) return built_in;

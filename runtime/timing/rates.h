@@ -34,5 +34,8 @@ Status WriteRates(const std::string& path, const plan::Rates& rates, OutputOptio
 
 // --rates NAME|FILE: a built-in name, or else a file.
 Result<plan::Rates> FindRates(const std::string& name_or_path);
+// The same for a plan that exists: those asked for, or, where nothing is, those that it
+// was planned with, or else those of its kind of device.
+Result<plan::Rates> RatesOf(const plan::Plan& plan, const std::string& name_or_path);
 
 }  // namespace wsi

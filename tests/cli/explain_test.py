@@ -108,6 +108,24 @@ class Explain(ProgramTest):
         self.assertEqual(len(spans), found["instructions"])
         self.assertAlmostEqual(sum(event["dur"] for event in spans) / 1e3, found["compute_ms"], 6)
 
+    def test_the_measured_trace(self):
+        plan = self.compile_tiny()
+        path = self.folder / "trace.json"
+        bench = json.loads(self.succeed("wsirun", "bench", plan, "--steps", 2, "--trace", path,
+                                        "--json").stdout)
+        found = self.explain(plan)
+        self.assertEqual(bench["predicted_step_ms"], found["predicted_step_ms"])
+        spans = self.check_trace(path, "measured")
+        self.assertEqual(len(spans), found["instructions"])
+        self.assertGreater(sum(event["dur"] for event in spans), 0)
+        other = json.loads(self.succeed("wsirun", "bench", plan, "--steps", 1, "--rates",
+                                        self.write_rates(), "--json").stdout)
+        self.assertEqual(other["predicted_step_ms"], self.explain(
+            plan, "--rates", self.folder / "rates.json")["predicted_step_ms"])
+        path.write_text("earlier", encoding="utf-8")
+        self.fail_with(USAGE, "wsirun", "bench", plan, "--trace", path, saying="--force")
+        self.assertEqual(path.read_text(encoding="utf-8"), "earlier")
+
     def test_existing_files_need_force(self):
         plan = self.compile_tiny()
         for option in ("--svg", "--trace"):

@@ -29,14 +29,6 @@ struct Arguments {
   bool force = false;
 };
 
-// Those asked for, those that the plan was made with, or those of its kind of device.
-Result<plan::Rates> ChooseRates(const Arguments& a, const plan::Plan& plan) {
-  if (!a.rates.empty()) return FindRates(a.rates);
-  if (!plan.has_rates()) return BuiltInRates(DefaultRatesName(plan.device()));
-  WSI_RETURN_IF_ERROR(CheckRates(plan.rates()).WithContext(a.plan));
-  return plan.rates();
-}
-
 Result<int> ChooseProgram(const Arguments& a, const plan::Plan& plan) {
   if (a.program.empty()) return 0;
   const int program = FindProgram(plan, a.program);
@@ -50,7 +42,7 @@ Status ExplainPlan(const Arguments& a) {
   }
   WSI_ASSIGN_OR_RETURN(const PlanFile file, ReadPlan(a.plan));
   const plan::Plan& plan = file.plan();
-  WSI_ASSIGN_OR_RETURN(const plan::Rates rates, ChooseRates(a, plan));
+  WSI_ASSIGN_OR_RETURN(const plan::Rates rates, RatesOf(plan, a.rates));
   WSI_ASSIGN_OR_RETURN(const int program, ChooseProgram(a, plan));
   const Explanation explanation = Explain(plan, program, rates);
   if (!a.svg.empty()) {

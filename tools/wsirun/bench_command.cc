@@ -11,8 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/file.h"
 #include "runtime/base/philox.h"
 #include "runtime/plan/plan_types.h"
+#include "runtime/timing/rates.h"
+#include "runtime/timing/simulate.h"
+#include "runtime/timing/trace.h"
 #include "tools/wsirun/report.h"
 #include "tools/wsirun/session.h"
 
@@ -26,7 +30,10 @@ struct Arguments {
   int steps = 10;
   int warmup = 2;
   bool ops = false;
+  std::string rates;
+  std::string trace;
   bool json = false;
+  bool force = false;
 };
 
 double Median(std::vector<double> values) {
@@ -74,6 +81,7 @@ Result<std::vector<double>> TimeSteps(const Arguments& a, Executor& executor, in
   std::vector<double> seconds;
   for (int step = -a.warmup; step < a.steps; ++step) {
     if (step == 0 && a.ops) executor.SetTiming(true);
+    if (step == a.steps - 1 && !a.trace.empty()) executor.SetRecording(true);
     WSI_RETURN_IF_ERROR(WriteSynthetic(executor, program, inputs, target));
     const auto start = std::chrono::steady_clock::now();
     const Result<double> ran = executor.Run(program, kAllPhases);
@@ -111,12 +119,26 @@ void PrintOps(const Arguments& a, const Executor& executor, int program, Json& j
   json["ops"] = list;
 }
 
+// The lanes of the last step, as they ran.
+Status WriteTrace(const Arguments& a, const Executor& executor, int program) {
+  std::vector<Span> spans;
+  for (const RecordedSpan& span : executor.RecordedSpans(program)) {
+    spans.push_back({span.start, span.end});
+  }
+  return WriteFile(a.trace, TraceJson(executor.plan(), program, spans, TraceKind::kMeasured),
+                   {.force = a.force});
+}
+
 Status Bench(const Arguments& a) {
+  if (!a.trace.empty()) WSI_RETURN_IF_ERROR(CheckOutputPath(a.trace, a.force));
   WSI_ASSIGN_OR_RETURN(const Session session, OpenSession(a.plan));
   Executor& executor = *session.executor;
   const plan::Plan& plan = executor.plan();
   const int program = std::max(FindProgram(plan, "train"), 0);
+  WSI_ASSIGN_OR_RETURN(const plan::Rates rates, RatesOf(plan, a.rates));
+  const double predicted = SimulateProgram(plan, plan.programs(program), rates).step_seconds;
   WSI_ASSIGN_OR_RETURN(const std::vector<double> seconds, TimeSteps(a, executor, program));
+  if (!a.trace.empty()) WSI_RETURN_IF_ERROR(WriteTrace(a, executor, program));
   double flops = 0;
   for (const plan::Instruction& i : plan.programs(program).instructions()) {
     flops += i.launch().flops();
@@ -127,6 +149,7 @@ Status Bench(const Arguments& a) {
                {"steps", a.steps},
                {"step_ms_median", median * 1e3},
                {"step_ms_min", *std::min_element(seconds.begin(), seconds.end()) * 1e3},
+               {"predicted_step_ms", predicted * 1e3},
                {"gflops_per_second", flops / median / 1e9},
                {"device_peak_bytes", executor.device_arena_bytes()},
                {"planned_device_peak_bytes", plan.device_peak_bytes()},
@@ -137,10 +160,12 @@ Status Bench(const Arguments& a) {
   if (a.json) {
     fmt::print("{}\n", json.dump());
   } else {
-    fmt::print("{} {}: median {:.1f} ms of {} steps, {:.0f} GFLOP/s, arena {} of {} planned\n",
-               plan.programs(program).name(), plan.precision(), median * 1e3, a.steps,
-               flops / median / 1e9, FormatBytes(executor.device_arena_bytes()),
-               FormatBytes(plan.device_peak_bytes()));
+    fmt::print(
+        "{} {}: median {:.1f} ms of {} steps ({:.1f} predicted), {:.0f} GFLOP/s, arena {} of {} "
+        "planned\n",
+        plan.programs(program).name(), plan.precision(), median * 1e3, a.steps, predicted * 1e3,
+        flops / median / 1e9, FormatBytes(executor.device_arena_bytes()),
+        FormatBytes(plan.device_peak_bytes()));
   }
   return {};
 }
@@ -158,7 +183,12 @@ void AddBenchCommand(CLI::App& app, int* exit_code) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_flag("--ops", arguments->ops, "time by operator, each launch by itself");
+  command->add_option("--rates", arguments->rates,
+                      "predict the step's time with these (default: the plan's own)");
+  command->add_option("--trace", arguments->trace,
+                      "write when each instruction of the last step ran, as wsic explain --trace");
   command->add_flag("--json", arguments->json, "print one JSON object");
+  command->add_flag("--force", arguments->force, "replace an existing trace");
   command->callback([=] { *exit_code = Report("bench", Bench(*arguments)); });
 }
 
