@@ -23,9 +23,9 @@ def command(program, *arguments):
 
 
 def run(program, *arguments, **options):
-    """The finished process; nothing here takes a minute."""
+    """The finished process; hardly anything here takes a minute."""
     return subprocess.run(command(program, *arguments), capture_output=True, text=True,
-                          timeout=60, check=False, **options)
+                          check=False, **{"timeout": 60, **options})
 
 
 class ProgramTest(unittest.TestCase):
