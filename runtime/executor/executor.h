@@ -43,7 +43,7 @@ struct ExecutorOptions {
   // For tests: memory that nothing has written yet, or that nobody may read any more,
   // holds NaN. Steps then run one by one.
   bool poison = false;
-  SpillOptions spill = {};  // Where a plan's file tier is.
+  SpillFileOptions spill = {};  // Where a plan's file tier is.
 };
 
 // Which phases of a program a run works off.

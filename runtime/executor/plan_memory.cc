@@ -24,7 +24,7 @@ Status CheckShape(const std::string& name, const Shape& given, const Shape& want
 }  // namespace
 
 Result<PlanMemory> PlanMemory::Make(const PlanFile* file, Backend* backend,
-                                    const SpillOptions& spill) {
+                                    const SpillFileOptions& spill) {
   const plan::Plan& plan = file->plan();
   Result<ArenaSet> arenas = ArenaSet::Make(backend,
                                            {.device = plan.device_peak_bytes(),

@@ -18,7 +18,8 @@ namespace wsi {
 // running on the lanes.
 class PlanMemory {
  public:
-  static Result<PlanMemory> Make(const PlanFile* file, Backend* backend, const SpillOptions& spill);
+  static Result<PlanMemory> Make(const PlanFile* file, Backend* backend,
+                                 const SpillFileOptions& spill);
 
   const plan::Plan& plan() const { return file_->plan(); }
   Bytes device_arena_bytes() const { return arenas_.device_bytes(); }

@@ -37,7 +37,7 @@ Status ForEachChunk(Bytes offset, Bytes bytes, const F& write) {
 }  // namespace
 
 Result<ArenaSet> ArenaSet::Make(Backend* backend, const TierSizes& sizes,
-                                const SpillOptions& spill) {
+                                const SpillFileOptions& spill) {
   ArenaSet set(backend);
   if (sizes.file > 0) {  // First: reserving disk space harms nobody if memory then lacks.
     WSI_ASSIGN_OR_RETURN(set.file_, SpillFile::Create(spill, sizes.file));

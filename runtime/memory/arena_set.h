@@ -22,7 +22,8 @@ struct TierSizes {
 class ArenaSet {
  public:
   // A tier of size 0 gets no memory.
-  static Result<ArenaSet> Make(Backend* backend, const TierSizes& sizes, const SpillOptions& spill);
+  static Result<ArenaSet> Make(Backend* backend, const TierSizes& sizes,
+                               const SpillFileOptions& spill);
 
   // Null where the arena has size 0. REQUIRES: 0 <= offset <= the arena's size.
   std::byte* Device(Bytes offset) const;

@@ -88,7 +88,7 @@ Status Reserve(FileOps& ops, const std::string& folder, int fd, Bytes bytes) {
 
 }  // namespace
 
-Result<std::unique_ptr<SpillFile>> SpillFile::Create(const SpillOptions& options, Bytes bytes) {
+Result<std::unique_ptr<SpillFile>> SpillFile::Create(const SpillFileOptions& options, Bytes bytes) {
   const std::string size = fmt::format("{} ({} bytes)", FormatBytes(bytes), bytes);
   if (options.folder.empty()) {
     return UsageError(fmt::format(

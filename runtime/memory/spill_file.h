@@ -12,7 +12,7 @@
 
 namespace wsi {
 
-struct SpillOptions {
+struct SpillFileOptions {
   std::string folder;      // Empty: plans that need a file are refused.
   Bytes limit = -1;        // Of the file's size; -1: what the disk has.
   FileOps* ops = nullptr;  // Outlives the file; null: FileOps::System().
@@ -29,7 +29,7 @@ class SpillFile {
  public:
   // kUsage where no folder is given; otherwise kResources, naming needed and available
   // bytes, where the folder does not take the file.
-  static Result<std::unique_ptr<SpillFile>> Create(const SpillOptions& options, Bytes bytes);
+  static Result<std::unique_ptr<SpillFile>> Create(const SpillFileOptions& options, Bytes bytes);
   ~SpillFile();
   SpillFile(const SpillFile&) = delete;
   SpillFile& operator=(const SpillFile&) = delete;

@@ -194,7 +194,7 @@ TEST(SpillFile, NoFolderIsAUsageError) {
 }
 
 // What needs `bytes` is refused with a message that says so.
-void ExpectRefused(SpillOptions options, Bytes bytes, const std::string& reason) {
+void ExpectRefused(SpillFileOptions options, Bytes bytes, const std::string& reason) {
   const Status status = SpillFile::Create(options, bytes).status();
   EXPECT_EQ(status.code(), ErrorCode::kResources) << status.message();
   EXPECT_THAT(status.message(), AllOf(HasSubstr(reason), HasSubstr(std::to_string(bytes))));

@@ -21,8 +21,8 @@ Result<std::unique_ptr<Backend>> MakeBackend(const std::string& device, int thre
                             device));
 }
 
-Result<SpillOptions> ToSpillOptions(const PlanArguments& arguments) {
-  SpillOptions options;
+Result<SpillFileOptions> ToSpillOptions(const PlanArguments& arguments) {
+  SpillFileOptions options;
   options.folder = arguments.spill_dir;
   if (arguments.spill_mem.empty()) return options;
   const Result<Bytes> limit = ParseBytes(arguments.spill_mem);
@@ -50,7 +50,7 @@ void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_check
 }
 
 Result<Session> OpenSession(const PlanArguments& arguments) {
-  WSI_ASSIGN_OR_RETURN(const SpillOptions spill, ToSpillOptions(arguments));
+  WSI_ASSIGN_OR_RETURN(const SpillFileOptions spill, ToSpillOptions(arguments));
   WSI_ASSIGN_OR_RETURN(PlanFile file, ReadPlan(arguments.path));
   Session session;
   session.file = std::make_unique<PlanFile>(std::move(file));
