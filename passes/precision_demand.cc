@@ -38,7 +38,8 @@ PrecisionDemand ComputePrecisionDemand(const Graph& graph) {
   for (auto at = graph.order().rbegin(); at != graph.order().rend(); ++at) {
     const Node& node = graph.node(*at);
     const OpDef& def = *FindOp(node.op);
-    const bool passes_on = !def.is_matrix && FloatOutputsOnlyFloat32(graph, node, demand);
+    const bool passes_on =
+        def.half != HalfPolicy::kMatrix && FloatOutputsOnlyFloat32(graph, node, demand);
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (!node.inputs[i].valid()) continue;
       const bool float32 = ComputesInFloat32(node, def) || IsFloat32Input(def, i) || passes_on;

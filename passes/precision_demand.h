@@ -27,7 +27,8 @@ struct PrecisionDemand {
     return wants_half[i] && !wants_float32[i];
   }
 };
-// Operators that compute in what they are given pass on what is wanted of their results.
+// Operators that compute in what they are given, kSafe and kNeutral, pass on what is wanted
+// of their results.
 PrecisionDemand ComputePrecisionDemand(const Graph& graph);
 
 }  // namespace wsi

