@@ -7,14 +7,31 @@
 namespace wsi {
 namespace {
 
-bool FloatOutputsOnlyFloat32(const Graph& graph, const Node& node, const PrecisionDemand& demand) {
-  bool any = false;
+struct Wanted {
+  bool float32 = false;
+  bool half = false;
+};
+
+// What is wanted of any result of `node`.
+Wanted OfResults(const Node& node, const PrecisionDemand& demand) {
+  Wanted wanted;
   for (const ValueId output : node.outputs) {
-    if (!output.valid() || !IsFloat(graph.value(output).dtype)) continue;
-    if (!demand.OnlyFloat32(output)) return false;
-    any = true;
+    if (!output.valid()) continue;
+    wanted.float32 = wanted.float32 || demand.wants_float32[static_cast<size_t>(output.index)];
+    wanted.half = wanted.half || demand.wants_half[static_cast<size_t>(output.index)];
   }
-  return any;
+  return wanted;
+}
+
+// What `node` wants of its activations, given what is wanted of its results.
+Wanted OfActivations(const Node& node, const OpDef& def, Wanted results) {
+  if (ComputesInFloat32(node, def)) return {.float32 = true};
+  if (def.half != HalfPolicy::kMatrix) {
+    return {.float32 = results.float32 && !results.half, .half = results.half};
+  }
+  // A sum in fp32 is as good of either.
+  const bool any = def.half_sum && !def.is_matrix && !results.half;
+  return {.half = !any};
 }
 
 }  // namespace
@@ -38,13 +55,13 @@ PrecisionDemand ComputePrecisionDemand(const Graph& graph) {
   for (auto at = graph.order().rbegin(); at != graph.order().rend(); ++at) {
     const Node& node = graph.node(*at);
     const OpDef& def = *FindOp(node.op);
-    const bool passes_on =
-        def.half != HalfPolicy::kMatrix && FloatOutputsOnlyFloat32(graph, node, demand);
+    const Wanted wanted = OfActivations(node, def, OfResults(node, demand));
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (!node.inputs[i].valid()) continue;
-      const bool float32 = ComputesInFloat32(node, def) || IsFloat32Input(def, i) || passes_on;
-      (float32 ? demand.wants_float32
-               : demand.wants_half)[static_cast<size_t>(node.inputs[i].index)] = true;
+      const auto input = static_cast<size_t>(node.inputs[i].index);
+      const bool float32 = wanted.float32 || IsFloat32Input(def, i);
+      demand.wants_float32[input] = demand.wants_float32[input] || float32;
+      demand.wants_half[input] = demand.wants_half[input] || (wanted.half && !float32);
     }
   }
   return demand;

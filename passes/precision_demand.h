@@ -16,7 +16,7 @@ bool IsFloat32Input(const OpDef& def, size_t i);
 // By value index.
 struct PrecisionDemand {
   std::vector<bool> wants_float32;  // Something reads it as fp32, or it is a result.
-  std::vector<bool> wants_half;     // Something can read it as half.
+  std::vector<bool> wants_half;     // Something reads it as half.
 
   bool OnlyFloat32(ValueId id) const {
     const auto i = static_cast<size_t>(id.index);
@@ -28,7 +28,7 @@ struct PrecisionDemand {
   }
 };
 // Operators that compute in what they are given, kSafe and kNeutral, pass on what is wanted
-// of their results.
+// of their results; a sum in fp32 wants nothing.
 PrecisionDemand ComputePrecisionDemand(const Graph& graph);
 
 }  // namespace wsi
