@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "passes/liveness.h"
+#include "passes/pass_options.h"
 #include "passes/place_buffers.h"
 
 namespace wsi {
@@ -14,8 +15,9 @@ namespace {
 
 class Assigner {
  public:
-  Assigner(Graph& graph, const Liveness& liveness, const PersistentLayout& persistents)
-      : graph_(graph), liveness_(liveness), persistents_(persistents) {}
+  Assigner(Graph& graph, const Liveness& liveness, const PersistentLayout& persistents,
+           const std::array<Bytes, kTierCount>& good_enough)
+      : graph_(graph), liveness_(liveness), persistents_(persistents), good_enough_(good_enough) {}
 
   Status Run();
 
@@ -24,10 +26,10 @@ class Assigner {
   Status AddPersistents();
   void AddClasses();
   void AddWorkspaces();
-  Status Place();
+  Status Place(Tier tier);
 
-  BufferId Add(Bytes offset, Bytes size, LiveRange live) {
-    graph_.buffers.push_back({Tier::kDevice, offset, size, live.begin, live.end});
+  BufferId Add(Tier tier, Bytes offset, Bytes size, LiveRange live) {
+    graph_.buffers.push_back({tier, offset, size, live.begin, live.end});
     return {static_cast<int32_t>(graph_.buffers.size()) - 1};
   }
   void SetBuffer(const StorageClass& storage, BufferId buffer) {
@@ -37,6 +39,7 @@ class Assigner {
   Graph& graph_;
   const Liveness& liveness_;
   const PersistentLayout& persistents_;
+  const std::array<Bytes, kTierCount>& good_enough_;
   size_t first_placed_ = 0;  // The first buffer that does not persist.
 };
 
@@ -58,10 +61,11 @@ Status Assigner::AddPersistents() {
   }
   for (const auto& [name, storage] : by_name) {
     const auto place = persistents_.places.find(name);
-    if (place == persistents_.places.end() || place->second.size != storage->size) {
+    if (place == persistents_.places.end() || place->second.size != storage->size ||
+        place->second.tier != storage->tier) {
       return InternalError(fmt::format("%{} has no place among the persistent values", name));
     }
-    SetBuffer(*storage, Add(place->second.offset, storage->size, storage->live));
+    SetBuffer(*storage, Add(storage->tier, place->second.offset, storage->size, storage->live));
   }
   first_placed_ = graph_.buffers.size();
   return {};
@@ -70,7 +74,7 @@ Status Assigner::AddPersistents() {
 void Assigner::AddClasses() {
   for (const StorageClass& storage : liveness_.classes) {
     if (storage.persistent.valid()) continue;
-    SetBuffer(storage, Add(0, storage.size, storage.live));
+    SetBuffer(storage, Add(storage.tier, 0, storage.size, storage.live));
   }
 }
 
@@ -81,25 +85,32 @@ void Assigner::AddWorkspaces() {
     if (bytes == 0) continue;
     const auto step = static_cast<int64_t>(s);
     graph_.node(id).workspace_bytes = bytes;
-    graph_.node(id).workspace = Add(0, bytes, {step, step + 1});
+    graph_.node(id).workspace = Add(Tier::kDevice, 0, bytes, {step, step + 1});
   }
 }
 
-Status Assigner::Place() {
+Status Assigner::Place(Tier tier) {
+  const Bytes alignment = TierAlignment(tier);
+  const Bytes persistent = persistents_.bytes[static_cast<size_t>(tier)];
   std::vector<SizedRange> items;
-  Bytes sum = persistents_.bytes;
+  std::vector<size_t> placed;  // Their buffers.
+  Bytes sum = persistent;
   for (size_t i = first_placed_; i < graph_.buffers.size(); ++i) {
     const Buffer& buffer = graph_.buffers[i];
+    if (buffer.tier != tier) continue;
+    placed.push_back(i);
     items.push_back({buffer.size, {buffer.begin, buffer.end}});
     // Bounds every offset that placing may try; with room for the alignment.
     WSI_ASSIGN_OR_RETURN(sum, CheckedAdd(sum, buffer.size));
-    WSI_ASSIGN_OR_RETURN(sum, CheckedAdd(sum, kBufferAlignment));
+    WSI_ASSIGN_OR_RETURN(sum, CheckedAdd(sum, alignment));
   }
-  const Placement placement = PlaceBuffers(items);
+  const Bytes enough = good_enough_[static_cast<size_t>(tier)] - persistent;
+  const Placement placement =
+      PlaceBuffers(items, {.alignment = alignment, .good_enough = std::max<Bytes>(enough, 0)});
   for (size_t i = 0; i < items.size(); ++i) {
-    graph_.buffers[first_placed_ + i].offset = persistents_.bytes + placement.offsets[i];
+    graph_.buffers[placed[i]].offset = persistent + placement.offsets[i];
   }
-  graph_.device_bytes = persistents_.bytes + placement.height;
+  graph_.arena_bytes[static_cast<size_t>(tier)] = persistent + placement.height;
   return {};
 }
 
@@ -108,22 +119,29 @@ Status Assigner::Run() {
   WSI_RETURN_IF_ERROR(AddPersistents());
   AddClasses();
   AddWorkspaces();
-  return Place();
+  for (const Tier tier : {Tier::kDevice, Tier::kHost, Tier::kFile}) {
+    WSI_RETURN_IF_ERROR(Place(tier));
+  }
+  return {};
 }
 
+constexpr std::array<std::string_view, kTierCount> kTierNames = {"device", "host", "file"};
+
 // Which step needs the most, for a message.
-Status OverBudget(const Graph& graph, const Liveness& liveness, Bytes budget) {
-  const std::vector<Bytes> live = LiveBytesByStep(graph, liveness);
+Status OverBudget(const Graph& graph, const Liveness& liveness, Tier tier, Bytes budget) {
+  const std::vector<Bytes> live = LiveBytesByStep(graph, liveness, tier);
   const auto peak = std::max_element(live.begin(), live.end()) - live.begin();
   const std::string where =
       graph.order().empty()
           ? "no step"
           : fmt::format("step {} ({})", peak,
                         graph.node(graph.order()[static_cast<size_t>(peak)]).name);
-  return ResourceError(fmt::format(
-      "does not fit: the device arena needs {}, most of it at {}, limit {}; try a smaller "
-      "--input-size or --device-mem {}B",
-      FormatBytes(graph.device_bytes), where, FormatBytes(budget), graph.device_bytes));
+  const Bytes needed = graph.arena_bytes[static_cast<size_t>(tier)];
+  const std::string_view name = kTierNames[static_cast<size_t>(tier)];
+  return ResourceError(
+      fmt::format("does not fit: the {} arena needs {}, most of it at {}, limit {}; try a smaller "
+                  "--input-size or --{}-mem {}B",
+                  name, FormatBytes(needed), where, FormatBytes(budget), name, needed));
 }
 
 }  // namespace
@@ -140,14 +158,20 @@ Result<PersistentLayout> LayOutPersistents(std::span<const Graph* const> graphs)
         return InternalError(fmt::format("%{} has {} bytes in one program, {} in another",
                                          value.name, at->second.size, size));
       }
+      if (!is_new && at->second.tier != value.tier) {
+        return InternalError(
+            fmt::format("%{} lies in another tier in another program", value.name));
+      }
       at->second.size = size;
+      at->second.tier = value.tier;
     }
   }
   for (auto& [name, place] : layout.places) {
-    place.offset = layout.bytes;
-    WSI_ASSIGN_OR_RETURN(const Bytes end, CheckedAdd(layout.bytes, place.size));
-    WSI_RETURN_IF_ERROR(CheckedAdd(end, kBufferAlignment).status());
-    layout.bytes = AlignUp(end, kBufferAlignment);
+    Bytes& bytes = layout.bytes[static_cast<size_t>(place.tier)];
+    place.offset = bytes;
+    WSI_ASSIGN_OR_RETURN(const Bytes end, CheckedAdd(bytes, place.size));
+    WSI_RETURN_IF_ERROR(CheckedAdd(end, TierAlignment(place.tier)).status());
+    bytes = AlignUp(end, TierAlignment(place.tier));
   }
   return layout;
 }
@@ -161,23 +185,22 @@ Result<bool> AssignBuffers(Graph& graph, const AssignOptions& options, PassConte
     WSI_ASSIGN_OR_RETURN(own, LayOutPersistents(graphs));
   }
   const PersistentLayout& persistents = options.persistents ? *options.persistents : own;
-  WSI_RETURN_IF_ERROR(Assigner(graph, liveness, persistents).Run());
-  if (options.device_budget > 0 && graph.device_bytes > options.device_budget) {
-    return OverBudget(graph, liveness, options.device_budget);
+  WSI_RETURN_IF_ERROR(Assigner(graph, liveness, persistents, options.good_enough).Run());
+  for (const Tier tier : {Tier::kDevice, Tier::kHost, Tier::kFile}) {
+    const Bytes budget = options.budgets[static_cast<size_t>(tier)];
+    const Bytes needed = graph.arena_bytes[static_cast<size_t>(tier)];
+    if (budget > 0 && needed > budget) return OverBudget(graph, liveness, tier, budget);
   }
   return HashGraph(graph) != before;
 }
 
 Result<PassFunction> MakeAssignPass(const Attributes& options) {
+  PassOptions given(options);
   AssignOptions parsed;
-  for (const auto& [name, value] : options.entries()) {
-    const auto* number = std::get_if<int64_t>(&value);
-    if (name != "device_budget" || number == nullptr || *number < 0) {
-      return UsageError(
-          fmt::format("option '{}'; there is device_budget=BYTES, an integer from 0", name));
-    }
-    parsed.device_budget = *number;
+  for (size_t tier = 0; tier < kTierCount; ++tier) {
+    parsed.budgets[tier] = given.Size(fmt::format("{}_budget", kTierNames[tier]), 0);
   }
+  WSI_RETURN_IF_ERROR(given.Finish());
   return PassFunction([parsed](Graph& graph, PassContext& context) {
     return AssignBuffers(graph, parsed, context);
   });

@@ -1,11 +1,12 @@
-// Assign: a place in the device arena for every value and workspace.
+// Assign: a place in its tier's arena for every value and workspace.
 //
 //   arena  | persistent values, by name | everything else, reused over the step |
 //
-// Requires: a scheduled graph. Ensures: VerifyBuffers accepts it; the arena's size is
-// the step's peak, workspaces included. Undone by: any change to nodes or their order.
+// Requires: a scheduled graph. Ensures: VerifyBuffers accepts it; each arena's size is
+// the step's peak in that tier, workspaces included. Undone by: any change to nodes or their order.
 #pragma once
 
+#include <array>
 #include <map>
 #include <optional>
 #include <span>
@@ -22,26 +23,30 @@ namespace wsi {
 // places.
 struct PersistentLayout {
   struct Place {
+    Tier tier = Tier::kDevice;
     Bytes offset = 0;
     Bytes size = 0;
   };
   std::map<std::string, Place, std::less<>> places;  // By value name.
-  Bytes bytes = 0;  // What lies behind begins here; a multiple of kBufferAlignment.
+  // By tier: what lies behind begins here; a multiple of the tier's alignment.
+  std::array<Bytes, kTierCount> bytes{};
 };
 
 // Lays out the persistent values of all `graphs` by name, from offset 0. kInternal
-// where two graphs disagree about the size of one.
+// where two graphs disagree about the size or tier of one.
 Result<PersistentLayout> LayOutPersistents(std::span<const Graph* const> graphs);
 
 struct AssignOptions {
   // Of all programs of the plan; none: of this graph alone.
   std::optional<PersistentLayout> persistents;
-  // kResources where the arena would be larger; 0: any size.
-  Bytes device_budget = 0;
+  // By tier: kResources where its arena would be larger; 0: any size.
+  std::array<Bytes, kTierCount> budgets{};
+  // By tier: a height that is not worth improving on; 0: the lowest is looked for.
+  std::array<Bytes, kTierCount> good_enough{};
 };
 Result<bool> AssignBuffers(Graph& graph, const AssignOptions& options, PassContext& context);
 
-// For a PassEntry called "assign". Options: device_budget (bytes).
+// For a PassEntry called "assign". Options: device_budget, host_budget, file_budget (bytes).
 Result<PassFunction> MakeAssignPass(const Attributes& options);
 
 }  // namespace wsi

@@ -221,6 +221,7 @@ Liveness LivenessBuilder::Collect() {
       index = static_cast<int32_t>(liveness.classes.size());
       const LiveRange live = groups_[root].live;
       liveness.classes.emplace_back().live = {live.begin, std::min(live.end, liveness.steps)};
+      liveness.classes.back().tier = graph_.value(id).tier;
     }
     StorageClass& storage = liveness.classes[static_cast<size_t>(index)];
     const Value& value = graph_.value(id);
@@ -252,11 +253,11 @@ Bytes WorkspaceBytes(const Graph& graph, NodeId id) {
   return def->workspace == nullptr ? 0 : def->workspace(OpView(graph, id));
 }
 
-std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness) {
+std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness, Tier tier) {
   std::vector<Bytes> change(static_cast<size_t>(liveness.steps) + 1, 0);
   for (const StorageClass& storage : liveness.classes) {
-    if (storage.persistent.valid()) continue;
-    const Bytes size = AlignUp(storage.size, kBufferAlignment);
+    if (storage.persistent.valid() || storage.tier != tier) continue;
+    const Bytes size = AlignUp(storage.size, TierAlignment(tier));
     change[static_cast<size_t>(storage.live.begin)] += size;
     change[static_cast<size_t>(storage.live.end)] -= size;
   }
@@ -265,7 +266,7 @@ std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness)
   for (size_t s = 0; s < live.size(); ++s) {
     sum += change[s];
     live[s] = sum;
-    if (s >= graph.order().size()) continue;
+    if (s >= graph.order().size() || tier != Tier::kDevice) continue;
     live[s] += AlignUp(WorkspaceBytes(graph, graph.order()[s]), kBufferAlignment);
   }
   return live;

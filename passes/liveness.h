@@ -28,6 +28,7 @@ struct StorageClass {
   std::vector<ValueId> members;  // Ascending.
   Bytes size = 0;
   LiveRange live;
+  Tier tier = Tier::kDevice;
   ValueId persistent;  // The member that persists, if one does.
 };
 
@@ -49,9 +50,16 @@ struct Liveness {
 // REQUIRES: a graph that VerifyGraph accepts.
 Result<Liveness> ComputeLiveness(const Graph& graph);
 
-// Live bytes at each step: every class rounded up to the buffer alignment, workspaces
-// from OpDef::workspace included, what persists left out.
-std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness);
+// What offsets and room are multiples of: outside the device whole pages, which files are
+// read and written in without a copy.
+constexpr Bytes TierAlignment(Tier tier) {
+  return tier == Tier::kDevice ? kBufferAlignment : Bytes{4096};
+}
+
+// Live bytes of a tier at each step: every class rounded up to the tier's alignment,
+// workspaces from OpDef::workspace included, what persists left out.
+std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness,
+                                   Tier tier = Tier::kDevice);
 
 // The scratch bytes that the node may use.
 Bytes WorkspaceBytes(const Graph& graph, NodeId node);

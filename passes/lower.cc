@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "compiler/ops/op_def.h"
+#include "passes/lower_waits.h"
 #include "runtime/plan/plan_types.h"
 
 namespace wsi {
@@ -84,6 +85,8 @@ class Lowering {
   void AddBuffers(const Graph& graph);
   void AddValues(const Graph& graph);
   void AddInstructions(const Graph& graph, plan::Program& program);
+  void AddLaunch(const Graph& graph, NodeId id, plan::Launch& launch);
+  void AddCopy(const Graph& graph, const Node& node, plan::Instruction& instruction);
   void AddResults(const Graph& graph, plan::Program& program);
   void AddGradients(const Graph& graph);
 
@@ -105,8 +108,9 @@ class Lowering {
   std::vector<int64_t> instruction_at_;  // By step: instructions before it.
 };
 
-// Whether a step only renames bytes. A gradient keeps its instruction: the executor
-// looks at it right behind the one that makes it.
+// Whether a step is no instruction: it only renames bytes or shapes the schedule. A
+// gradient keeps its instruction: the executor looks at it right behind the one that makes
+// it.
 std::vector<bool> FindSkipped(const Graph& graph) {
   std::vector<bool> is_gradient(static_cast<size_t>(graph.value_count()), false);
   for (const ParameterGradient& pair : graph.gradients) {
@@ -115,9 +119,14 @@ std::vector<bool> FindSkipped(const Graph& graph) {
   std::vector<bool> skipped;
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
-    skipped.push_back(
-        FindOp(node.op)->is_view &&
-        (!node.outputs[0].valid() || !is_gradient[static_cast<size_t>(node.outputs[0].index)]));
+    const OpDef* def = FindOp(node.op);
+    bool is_skipped = def->lowers_to == LowersTo::kNothing;
+    if (def->lowers_to == LowersTo::kBarrier) is_skipped = node.attributes.Int("barrier", 0) == 0;
+    if (def->is_view) {
+      const ValueId output = node.outputs[0];
+      is_skipped = !output.valid() || !is_gradient[static_cast<size_t>(output.index)];
+    }
+    skipped.push_back(is_skipped);
   }
   return skipped;
 }
@@ -144,7 +153,8 @@ Status Lowering::CheckSame(const Graph& graph, const Value& value, const Known& 
       std::equal(persistent.permutation().begin(), persistent.permutation().end(),
                  value.permutation.begin(), value.permutation.end()) &&
       lowered_.tensor_keys[static_cast<size_t>(known.persistent)] == value.tensor &&
-      buffer.offset() == own.offset && buffer.size() == own.size;
+      buffer.tier() == PlanTier(own.tier) && buffer.offset() == own.offset &&
+      buffer.size() == own.size;
   if (is_same) return {};
   return InternalError(fmt::format("%{} differs between the programs of the plan", value.name));
 }
@@ -236,28 +246,50 @@ void Lowering::AddValues(const Graph& graph) {
   }
 }
 
+void Lowering::AddLaunch(const Graph& graph, NodeId id, plan::Launch& launch) {
+  const Node& node = graph.node(id);
+  launch.set_op(node.op);
+  StoreAttributes(node.attributes, launch.mutable_attributes());
+  for (const ValueId input : node.inputs) launch.add_inputs(ValueIndex(input));
+  for (const ValueId output : node.outputs) launch.add_outputs(ValueIndex(output));
+  launch.set_workspace(BufferIndex(node.workspace));
+  const OpDef* def = FindOp(node.op);
+  const Cost cost = def->cost == nullptr ? Cost{} : def->cost(OpView(graph, id));
+  launch.set_flops(cost.flops);
+  launch.set_bytes(cost.bytes);
+  launch.set_matrix(def->is_matrix);
+}
+
+void Lowering::AddCopy(const Graph& graph, const Node& node, plan::Instruction& instruction) {
+  const Value& from = graph.value(node.inputs[0]);
+  const Value& to = graph.value(node.outputs[0]);
+  instruction.set_lane(to.tier == Tier::kDevice   ? plan::LANE_IN
+                       : to.tier == Tier::kFile   ? plan::LANE_WRITE
+                       : from.tier == Tier::kFile ? plan::LANE_READ
+                                                  : plan::LANE_OUT);
+  instruction.mutable_copy()->set_from(BufferIndex(from.buffer));
+  instruction.mutable_copy()->set_to(BufferIndex(to.buffer));
+}
+
 void Lowering::AddInstructions(const Graph& graph, plan::Program& program) {
   const std::vector<bool> skipped = FindSkipped(graph);
   for (size_t s = 0; s < graph.order().size(); ++s) {
     if (skipped[s]) continue;
-    const NodeId id = graph.order()[s];
-    const Node& node = graph.node(id);
+    const Node& node = graph.node(graph.order()[s]);
     plan::Instruction* instruction = program.add_instructions();
     instruction->set_name(node.name);
     instruction->set_lane(plan::LANE_COMPUTE);
     instruction->set_phase(PlanPhase(node.phase));
-    plan::Launch* launch = instruction->mutable_launch();
-    launch->set_op(node.op);
-    StoreAttributes(node.attributes, launch->mutable_attributes());
-    for (const ValueId input : node.inputs) launch->add_inputs(ValueIndex(input));
-    for (const ValueId output : node.outputs) launch->add_outputs(ValueIndex(output));
-    launch->set_workspace(BufferIndex(node.workspace));
-    const OpDef* def = FindOp(node.op);
-    const Cost cost = def->cost == nullptr ? Cost{} : def->cost(OpView(graph, id));
-    launch->set_flops(cost.flops);
-    launch->set_bytes(cost.bytes);
-    launch->set_matrix(def->is_matrix);
+    switch (FindOp(node.op)->lowers_to) {
+      case LowersTo::kLaunch:
+        AddLaunch(graph, graph.order()[s], *instruction->mutable_launch());
+        break;
+      case LowersTo::kCopy: AddCopy(graph, node, *instruction); break;
+      case LowersTo::kBarrier: instruction->mutable_barrier(); break;
+      case LowersTo::kNothing: break;
+    }
   }
+  SetWaits(plan(), program);
 }
 
 void Lowering::AddResults(const Graph& graph, plan::Program& program) {
@@ -294,7 +326,10 @@ void Lowering::AddProgram(const ProgramSource& source) {
   AddInstructions(graph, *program);
   AddResults(graph, *program);
   AddGradients(graph);
-  plan().set_device_peak_bytes(std::max(plan().device_peak_bytes(), graph.device_bytes));
+  const auto arena = [&](Tier tier) { return graph.arena_bytes[static_cast<size_t>(tier)]; };
+  plan().set_device_peak_bytes(std::max(plan().device_peak_bytes(), arena(Tier::kDevice)));
+  plan().set_host_peak_bytes(std::max(plan().host_peak_bytes(), arena(Tier::kHost)));
+  plan().set_file_peak_bytes(std::max(plan().file_peak_bytes(), arena(Tier::kFile)));
 }
 
 Result<LoweredPlan> Lowering::Run(std::span<const ProgramSource> programs) {

@@ -36,6 +36,13 @@ int64_t PassOptions::Int(std::string_view name, int64_t otherwise) {
   return otherwise;
 }
 
+Bytes PassOptions::Size(std::string_view name, Bytes otherwise) {
+  const Bytes bytes = Int(name, otherwise);
+  if (bytes >= 0) return bytes;
+  Reject(name, "a number of bytes");
+  return otherwise;
+}
+
 double PassOptions::Float(std::string_view name, double otherwise) {
   const AttributeValue* value = Find(name);
   if (value == nullptr) return otherwise;
@@ -43,6 +50,14 @@ double PassOptions::Float(std::string_view name, double otherwise) {
   if (const auto* number = std::get_if<int64_t>(value)) return static_cast<double>(*number);
   Reject(name, "a number");
   return otherwise;
+}
+
+std::string PassOptions::String(std::string_view name, std::string_view otherwise) {
+  const AttributeValue* value = Find(name);
+  if (value == nullptr) return std::string(otherwise);
+  if (const auto* text = std::get_if<std::string>(value)) return *text;
+  Reject(name, "a text");
+  return std::string(otherwise);
 }
 
 int PassOptions::Word(std::string_view name, const std::vector<std::string_view>& allowed) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/base/attributes.h"
+#include "runtime/base/checked.h"
 #include "runtime/base/status.h"
 
 namespace wsi {
@@ -21,7 +22,9 @@ class PassOptions {
 
   bool Bool(std::string_view name, bool otherwise);  // 0 or 1
   int64_t Int(std::string_view name, int64_t otherwise);
+  Bytes Size(std::string_view name, Bytes otherwise);     // An integer from 0.
   double Float(std::string_view name, double otherwise);  // An integer converts.
+  std::string String(std::string_view name, std::string_view otherwise);
   // The enumerator whose word was given.
   template <typename Enum>
   Enum Choice(std::string_view name, std::initializer_list<std::pair<std::string_view, Enum>> words,

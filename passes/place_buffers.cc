@@ -39,13 +39,14 @@ Bytes FindOffset(const std::vector<Placed>& placed, Bytes size, LiveRange live, 
   return best >= 0 ? best : top;
 }
 
-Placement PlaceInOrder(std::span<const SizedRange> items, std::span<const size_t> order, Fit fit) {
+Placement PlaceInOrder(std::span<const SizedRange> items, std::span<const size_t> order, Fit fit,
+                       Bytes alignment) {
   Placement result;
   result.offsets.assign(items.size(), 0);
   std::vector<Placed> placed;
   placed.reserve(order.size());
   for (const size_t i : order) {
-    const Bytes size = AlignUp(items[i].size, kBufferAlignment);
+    const Bytes size = AlignUp(items[i].size, alignment);
     const Bytes offset = FindOffset(placed, size, items[i].live, fit);
     const Placed entry{offset, offset + size, items[i].live};
     placed.insert(
@@ -61,8 +62,11 @@ Placement PlaceInOrder(std::span<const SizedRange> items, std::span<const size_t
 // The placement problem with the best answer so far.
 class Search {
  public:
-  Search(std::span<const SizedRange> items, int64_t max_work)
-      : items_(items), bound_(PlacementLowerBound(items)), work_left_(max_work) {
+  Search(std::span<const SizedRange> items, const PlacementOptions& options)
+      : items_(items),
+        alignment_(options.alignment),
+        bound_(std::max(PlacementLowerBound(items, options.alignment), options.good_enough)),
+        work_left_(options.max_work) {
     for (size_t i = 0; i < items.size(); ++i) {
       if (TakesRoom(items[i])) by_size_.push_back(i);
     }
@@ -77,7 +81,7 @@ class Search {
     std::stable_sort(order.begin(), order.end(),
                      [&](size_t a, size_t b) { return key(a) > key(b); });
   }
-  bool IsDone() const { return best_.height == bound_ || work_left_ <= 0; }
+  bool IsDone() const { return best_.height <= bound_ || work_left_ <= 0; }
   // Tries an order and keeps it where it is no worse.
   void Try(const std::vector<size_t>& order, Fit fit);
   void TryOtherOrders();
@@ -90,6 +94,7 @@ class Search {
   }
 
   std::span<const SizedRange> items_;
+  Bytes alignment_;
   Bytes bound_;
   int64_t work_left_;
   std::vector<size_t> by_size_;
@@ -103,7 +108,7 @@ void Search::Try(const std::vector<size_t>& order, Fit fit) {
   if (IsDone()) return;
   const auto n = static_cast<int64_t>(order.size());
   work_left_ -= n * n / 2 + n;
-  Placement placement = PlaceInOrder(items_, order, fit);
+  Placement placement = PlaceInOrder(items_, order, fit, alignment_);
   if (placement.height > best_.height) return;
   best_ = std::move(placement);
   best_order_ = order;
@@ -139,7 +144,7 @@ void Search::TryChanges() {
     std::vector<size_t> order = best_order_;
     std::vector<size_t> reaching;  // Positions in the order.
     for (size_t at = 1; at < order.size(); ++at) {
-      const Bytes size = AlignUp(items_[order[at]].size, kBufferAlignment);
+      const Bytes size = AlignUp(items_[order[at]].size, alignment_);
       if (best_.offsets[order[at]] + size == best_.height) reaching.push_back(at);
     }
     if (reaching.empty()) return;
@@ -154,7 +159,7 @@ void Search::TryChanges() {
 }
 
 Placement Search::Run() {
-  best_ = PlaceInOrder(items_, by_size_, Fit::kBest);
+  best_ = PlaceInOrder(items_, by_size_, Fit::kBest, alignment_);
   best_order_ = by_size_;
   TryOtherOrders();
   TryChanges();
@@ -163,11 +168,11 @@ Placement Search::Run() {
 
 }  // namespace
 
-Bytes PlacementLowerBound(std::span<const SizedRange> items) {
+Bytes PlacementLowerBound(std::span<const SizedRange> items, Bytes alignment) {
   std::vector<std::pair<int64_t, Bytes>> changes;  // At a step; frees first.
   for (const SizedRange& item : items) {
     if (!TakesRoom(item)) continue;
-    const Bytes size = AlignUp(item.size, kBufferAlignment);
+    const Bytes size = AlignUp(item.size, alignment);
     changes.emplace_back(item.live.begin, size);
     changes.emplace_back(item.live.end, -size);
   }
@@ -181,8 +186,8 @@ Bytes PlacementLowerBound(std::span<const SizedRange> items) {
   return peak;
 }
 
-Placement PlaceBuffers(std::span<const SizedRange> items, int64_t max_work) {
-  return Search(items, max_work).Run();
+Placement PlaceBuffers(std::span<const SizedRange> items, const PlacementOptions& options) {
+  return Search(items, options).Run();
 }
 
 }  // namespace wsi

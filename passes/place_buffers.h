@@ -22,19 +22,24 @@ struct SizedRange {
 };
 
 struct Placement {
-  std::vector<Bytes> offsets;  // By item; multiples of kBufferAlignment. 0 if never live.
-  Bytes height = 0;            // A multiple of kBufferAlignment; 0 where all are empty.
+  std::vector<Bytes> offsets;  // By item; multiples of the alignment. 0 if never live.
+  Bytes height = 0;            // A multiple of the alignment; 0 where all are empty.
 };
 
 // The largest sum of live bytes at any step, sizes rounded up to the alignment. No
 // placement is lower.
-Bytes PlacementLowerBound(std::span<const SizedRange> items);
+Bytes PlacementLowerBound(std::span<const SizedRange> items, Bytes alignment = kBufferAlignment);
 
 // Places items one by one, each where it fits best between those already placed, by
 // falling size; where that misses the lower bound, in other orders, and then in small
 // random changes of the best one. Deterministic; `max_work` bounds the pairs of items
-// that are looked at beyond the first order.
+// that are looked at beyond the first order. Stops early at a height of `good_enough`.
 // REQUIRES: sizes >= 0, and the sum of aligned sizes fits Bytes.
-Placement PlaceBuffers(std::span<const SizedRange> items, int64_t max_work = 200'000'000);
+struct PlacementOptions {
+  Bytes alignment = kBufferAlignment;
+  Bytes good_enough = 0;
+  int64_t max_work = 200'000'000;
+};
+Placement PlaceBuffers(std::span<const SizedRange> items, const PlacementOptions& options = {});
 
 }  // namespace wsi

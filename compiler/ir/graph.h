@@ -8,6 +8,7 @@
 // memory is decided by the assign pass.
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <map>
@@ -41,6 +42,10 @@ struct BufferId {
   auto operator<=>(const BufferId&) const = default;
 };
 
+enum class Phase : uint8_t { kForward, kBackward, kUpdate };
+enum class Tier : uint8_t { kDevice, kHost, kFile };
+inline constexpr int kTierCount = 3;
+
 // Where a value comes from.
 enum class Role : uint8_t {
   kIntermediate,  // a node's output
@@ -55,15 +60,13 @@ constexpr bool IsPersistent(Role role) {
   return role == Role::kParameter || role == Role::kState || role == Role::kConstant;
 }
 
-enum class Phase : uint8_t { kForward, kBackward, kUpdate };
-enum class Tier : uint8_t { kDevice, kHost, kFile };
-
 struct Value {
   std::string name;  // Unique in its graph.
   DType dtype = DType::kF32;
   Shape shape;
   Role role = Role::kIntermediate;
-  NodeId producer;  // Valid exactly where role is kIntermediate.
+  Tier tier = Tier::kDevice;  // Where it lies. Operators but Copy take device values only.
+  NodeId producer;            // Valid exactly where role is kIntermediate.
 
   // Of persistent values: the key of the initial contents in the TensorStore; none
   // means zeros. Axis i of the value is axis permutation[i] of that tensor; none
@@ -133,8 +136,8 @@ class Graph {
   ValueId loss;                  // A scalar, once the loss pass has run.
   std::vector<StateUpdate> updates;
   std::vector<ParameterGradient> gradients;
-  std::vector<Buffer> buffers;  // Filled by the assign pass.
-  Bytes device_bytes = 0;       // The device arena's size, by the assign pass.
+  std::vector<Buffer> buffers;                  // Filled by the assign pass.
+  std::array<Bytes, kTierCount> arena_bytes{};  // By tier: the arenas' sizes, by the assign pass.
 
   // Adds a value; a name already taken gets ".1", ".2", ... behind it.
   ValueId AddValue(Value value);
@@ -144,6 +147,8 @@ class Graph {
   NodeId AddNode(Node node, std::span<const std::string> output_names);
   // Adds a fresh value as output `index` of `node`, which had none there.
   ValueId AddOutput(NodeId node, int index, std::string name);
+
+  Bytes device_bytes() const { return arena_bytes[static_cast<size_t>(Tier::kDevice)]; }
 
   Value& value(ValueId id);
   const Value& value(ValueId id) const;

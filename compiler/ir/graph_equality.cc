@@ -9,8 +9,8 @@ namespace {
 
 bool SameValue(const Value& a, const Value& b) {
   return a.name == b.name && a.dtype == b.dtype && a.shape == b.shape && a.role == b.role &&
-         a.producer == b.producer && a.tensor == b.tensor && a.permutation == b.permutation &&
-         a.buffer == b.buffer;
+         a.tier == b.tier && a.producer == b.producer && a.tensor == b.tensor &&
+         a.permutation == b.permutation && a.buffer == b.buffer;
 }
 
 bool SameNode(const Node& a, const Node& b) {
@@ -62,6 +62,7 @@ void AddValue(GraphHasher& hasher, const Value& value) {
   hasher.AddInt(static_cast<int64_t>(value.dtype));
   hasher.Add(value.shape.sizes());
   hasher.AddInt(static_cast<int64_t>(value.role));
+  hasher.AddInt(static_cast<int64_t>(value.tier));
   hasher.AddInt(value.producer.index);
   hasher.Add(value.tensor);
   hasher.Add(value.permutation);
@@ -85,7 +86,7 @@ void AddNode(GraphHasher& hasher, const Node& node) {
 
 bool operator==(const Graph& a, const Graph& b) {
   if (a.name != b.name || a.outputs != b.outputs || a.loss != b.loss || a.updates != b.updates ||
-      a.gradients != b.gradients || a.buffers != b.buffers || a.device_bytes != b.device_bytes ||
+      a.gradients != b.gradients || a.buffers != b.buffers || a.arena_bytes != b.arena_bytes ||
       a.order() != b.order() || a.value_count() != b.value_count()) {
     return false;
   }
@@ -123,7 +124,7 @@ uint64_t HashGraph(const Graph& graph) {
     hasher.AddInt(buffer.begin);
     hasher.AddInt(buffer.end);
   }
-  hasher.AddInt(graph.device_bytes);
+  for (const Bytes bytes : graph.arena_bytes) hasher.AddInt(bytes);
   return hasher.state();
 }
 

@@ -23,6 +23,7 @@ struct TypedOutput {
   Token name;  // Text empty: absent.
   DType dtype = DType::kF32;
   Shape shape;
+  Tier tier = Tier::kDevice;
   BufferId buffer;
 };
 
@@ -46,6 +47,7 @@ class Parser {
   Status BufferStatement();
   Result<std::pair<ValueId, ValueId>> Arrow();
   Result<ValueId> KnownValue();
+  Tier OptionalTier();
   Result<BufferId> OptionalBuffer();
   Status CheckBuffers() const;
   // Fails if this statement was there before.
@@ -56,7 +58,7 @@ class Parser {
   bool has_graph_ = false;
   bool has_outputs_ = false;
   bool has_loss_ = false;
-  bool has_arena_ = false;
+  std::array<bool, kTierCount> has_arena_{};
   Token max_buffer_at_;  // The highest buffer named so far, and where.
   int32_t max_buffer_ = -1;
 };
@@ -86,6 +88,14 @@ Result<BufferId> Parser::OptionalBuffer() {
   return BufferId{static_cast<int32_t>(index)};
 }
 
+// Nothing: the device.
+Tier Parser::OptionalTier() {
+  const std::optional<Tier> tier =
+      reader_.Is(TokenKind::kWord) ? TierFromWord(reader_.token().text) : std::nullopt;
+  if (tier) reader_.Take();
+  return tier.value_or(Tier::kDevice);
+}
+
 Result<TypedOutput> Parser::Typed() {
   TypedOutput output;
   if (reader_.IsWord("_")) {
@@ -102,6 +112,7 @@ Result<TypedOutput> Parser::Typed() {
   WSI_RETURN_IF_ERROR(reader_.Punctuation(":"));
   WSI_ASSIGN_OR_RETURN(output.dtype, reader_.Type());
   WSI_ASSIGN_OR_RETURN(output.shape, reader_.Sizes());
+  output.tier = OptionalTier();
   WSI_ASSIGN_OR_RETURN(output.buffer, OptionalBuffer());
   return output;
 }
@@ -138,6 +149,7 @@ Status Parser::Declaration(const TypedOutput& output) {
   value.dtype = output.dtype;
   value.shape = output.shape;
   value.role = *role;
+  value.tier = output.tier;
   value.buffer = output.buffer;
   Token key;
   if (reader_.IsWord("tensor")) {
@@ -220,6 +232,7 @@ Status Parser::AddNode(Node node, const std::vector<TypedOutput>& outputs) {
     Value& value = graph_.value(graph_.node(id).outputs[i]);
     value.dtype = outputs[i].dtype;
     value.shape = outputs[i].shape;
+    value.tier = outputs[i].tier;
     value.buffer = outputs[i].buffer;
   }
   return {};
@@ -296,7 +309,6 @@ Status Parser::Statement() {
   if (r.IsWord("graph")) WSI_RETURN_IF_ERROR(Once(has_graph_));
   if (r.IsWord("outputs")) WSI_RETURN_IF_ERROR(Once(has_outputs_));
   if (r.IsWord("loss")) WSI_RETURN_IF_ERROR(Once(has_loss_));
-  if (r.IsWord("arena")) WSI_RETURN_IF_ERROR(Once(has_arena_));
   const Token keyword = reader_.Take();
   if (keyword.text == "graph") {
     WSI_ASSIGN_OR_RETURN(graph_.name, reader_.String());
@@ -308,7 +320,9 @@ Status Parser::Statement() {
     return {};
   }
   if (keyword.text == "arena") {
-    WSI_ASSIGN_OR_RETURN(graph_.device_bytes, reader_.Int("a size", 0, kMaxInt));
+    const auto tier = static_cast<size_t>(OptionalTier());
+    WSI_RETURN_IF_ERROR(Once(has_arena_[tier]));
+    WSI_ASSIGN_OR_RETURN(graph_.arena_bytes[tier], reader_.Int("a size", 0, kMaxInt));
     return {};
   }
   if (keyword.text == "buffer") return BufferStatement();

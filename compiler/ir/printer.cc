@@ -53,6 +53,7 @@ std::string TypedText(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
   std::string out =
       fmt::format("{} : {}", ValueText(graph, id), TypeText(value.dtype, value.shape));
+  if (value.tier != Tier::kDevice) out += fmt::format(" {}", TierWord(value.tier));
   if (value.buffer.valid()) out += fmt::format(" @{}", value.buffer.index);
   return out;
 }
@@ -115,7 +116,13 @@ std::string ResultsText(const Graph& graph) {
 
 std::string BuffersText(const Graph& graph) {
   std::string out;
-  if (graph.device_bytes != 0) out += fmt::format("arena {}\n", graph.device_bytes);
+  for (int t = 0; t < kTierCount; ++t) {
+    const Bytes bytes = graph.arena_bytes[static_cast<size_t>(t)];
+    if (bytes == 0) continue;
+    const auto tier = static_cast<Tier>(t);
+    out += tier == Tier::kDevice ? fmt::format("arena {}\n", bytes)
+                                 : fmt::format("arena {} {}\n", TierWord(tier), bytes);
+  }
   for (size_t i = 0; i < graph.buffers.size(); ++i) {
     const Buffer& buffer = graph.buffers[i];
     out += fmt::format("buffer @{} {} offset {} size {} live [{},{})\n", i, TierWord(buffer.tier),

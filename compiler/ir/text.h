@@ -16,8 +16,10 @@
 //   gradient %w <- %w.grad
 //
 //   arena 4096
+//   arena host 512
 //   buffer @0 device offset 0 size 48 live [0,2)
 //
+// A value outside the device has its tier behind its shape: "%x.1 : f32[4] host @5 = Copy(%x)".
 // One statement a line; "#" starts a comment. `_` is an absent operand. Names of
 // values that hold more than letters, digits and "_./-" are quoted: %"a b". The form
 // is complete but for tensors: constants of up to 16 elements stand behind "=" (as

@@ -31,7 +31,9 @@ class Verifier {
   Status CheckTensor(const Value& value) const;
   Status CheckNode(NodeId id);
   Status CheckOperator(NodeId id) const;
+  static Status CheckTiers(const OpDef& def, const OpView& view);
   Status CheckReference(ValueId id, std::string_view what) const;
+  Status CheckOnDevice(ValueId id) const;
   Status CheckUpdate(const StateUpdate& update) const;
   Status CheckReads(ValueId old, const StateUpdate& update) const;
   Status CheckUpdates() const;
@@ -107,6 +109,11 @@ Status Verifier::CheckValue(ValueId id, std::unordered_set<std::string>& names) 
   if (!IsPersistent(value.role) && !value.tensor.empty()) {
     return InvalidInput(fmt::format("%{} does not persist, but has a tensor", value.name));
   }
+  if (value.tier != Tier::kDevice && !IsPersistent(value.role) &&
+      value.role != Role::kIntermediate) {
+    return InvalidInput(
+        fmt::format("%{} is written from outside, but not to the device", value.name));
+  }
   const bool has_model_axes =
       IsPersistent(value.role) || value.role == Role::kInput || value.role == Role::kTarget;
   if (!has_model_axes && !value.permutation.empty()) {
@@ -114,6 +121,28 @@ Status Verifier::CheckValue(ValueId id, std::unordered_set<std::string>& names) 
         fmt::format("%{} is no tensor of the model, but has a permutation", value.name));
   }
   return CheckTensor(value);
+}
+
+// Copies go between neighbouring tiers; whatever is launched works on the device.
+Status Verifier::CheckTiers(const OpDef& def, const OpView& view) {
+  if (def.lowers_to == LowersTo::kNothing) return {};
+  if (def.lowers_to == LowersTo::kCopy) {
+    const int from = static_cast<int>(view.input(0).tier);
+    const int to = static_cast<int>(view.output(0).tier);
+    if (from - to == 1 || to - from == 1) return {};
+    return InvalidInput("copies between tiers that are not neighbours");
+  }
+  const auto check = [](const Value& value) -> Status {
+    if (value.tier == Tier::kDevice) return {};
+    return InvalidInput(fmt::format("operand %{} is not in the device tier", value.name));
+  };
+  for (int i = 0; i < view.input_count(); ++i) {
+    if (view.HasInput(i)) WSI_RETURN_IF_ERROR(check(view.input(i)));
+  }
+  for (int i = 0; i < view.output_count(); ++i) {
+    if (view.HasOutput(i)) WSI_RETURN_IF_ERROR(check(view.output(i)));
+  }
+  return {};
 }
 
 Status Verifier::CheckOperator(NodeId id) const {
@@ -133,6 +162,7 @@ Status Verifier::CheckOperator(NodeId id) const {
   for (int i = 0; i < def->min_inputs; ++i) {
     if (!view.HasInput(i)) return InvalidInput(fmt::format("lacks input {}", i));
   }
+  WSI_RETURN_IF_ERROR(CheckTiers(*def, view));
   WSI_ASSIGN_OR_RETURN(const std::vector<TensorType> types, def->infer(view));
   for (int i = 0; i < view.output_count(); ++i) {
     if (!view.HasOutput(i)) continue;
@@ -187,8 +217,17 @@ Status Verifier::CheckNode(NodeId id) {
 
 Status Verifier::CheckReference(ValueId id, std::string_view what) const {
   if (!InRange(id)) return InvalidInput(fmt::format("the {} is no value", what));
-  if (is_defined_[static_cast<size_t>(id.index)]) return {};
-  return InvalidInput(fmt::format("the {} %{} is never made", what, graph_.value(id).name));
+  const Value& value = graph_.value(id);
+  if (!is_defined_[static_cast<size_t>(id.index)]) {
+    return InvalidInput(fmt::format("the {} %{} is never made", what, value.name));
+  }
+  return {};
+}
+
+Status Verifier::CheckOnDevice(ValueId id) const {
+  if (graph_.value(id).tier == Tier::kDevice) return {};
+  return InvalidInput(
+      fmt::format("%{} is read from outside, but not on the device", graph_.value(id).name));
 }
 
 // `old` is what the state's memory holds until the update: the state itself, or the
@@ -234,6 +273,10 @@ Status Verifier::CheckUpdate(const StateUpdate& update) const {
     return InvalidInput(
         fmt::format("%{} is updated to %{}, which no node makes", state.name, value.name));
   }
+  if (state.tier != value.tier) {
+    return InvalidInput(
+        fmt::format("%{} is updated to %{}, which lies in another tier", state.name, value.name));
+  }
   if (state.dtype != value.dtype || state.shape != value.shape) {
     return InvalidInput(fmt::format("%{} is {}, but is updated to %{}, which is {}", state.name,
                                     TypeText(state.dtype, state.shape), value.name,
@@ -245,9 +288,11 @@ Status Verifier::CheckUpdate(const StateUpdate& update) const {
 Status Verifier::CheckResults() const {
   for (const ValueId output : graph_.outputs) {
     WSI_RETURN_IF_ERROR(CheckReference(output, "graph's output"));
+    WSI_RETURN_IF_ERROR(CheckOnDevice(output));
   }
   if (graph_.loss.valid()) {
     WSI_RETURN_IF_ERROR(CheckReference(graph_.loss, "loss"));
+    WSI_RETURN_IF_ERROR(CheckOnDevice(graph_.loss));
     const Value& loss = graph_.value(graph_.loss);
     if (loss.shape.ElementCount() != 1 || !IsFloat(loss.dtype)) {
       return InvalidInput(fmt::format("the loss %{} is {}, not one floating-point number",
@@ -278,6 +323,7 @@ Status Verifier::CheckGradients() const {
   for (const ParameterGradient& pair : graph_.gradients) {
     WSI_RETURN_IF_ERROR(CheckReference(pair.parameter, "differentiated parameter"));
     WSI_RETURN_IF_ERROR(CheckReference(pair.gradient, "gradient"));
+    WSI_RETURN_IF_ERROR(CheckOnDevice(pair.gradient));
     const Value& parameter = graph_.value(pair.parameter);
     const Value& gradient = graph_.value(pair.gradient);
     if (parameter.role != Role::kParameter || parameter.dtype != gradient.dtype ||

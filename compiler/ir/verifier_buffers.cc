@@ -99,12 +99,12 @@ Status BufferVerifier::CheckBounds() const {
     const bool is_range = b.offset >= 0 && b.size >= 0 && b.begin >= 0 && b.begin <= b.end &&
                           b.offset % kBufferAlignment == 0;
     // Subtracted, not added: the sum may overflow.
-    const bool fits = b.tier != Tier::kDevice ||
-                      (b.size <= graph_.device_bytes && b.offset <= graph_.device_bytes - b.size);
+    const Bytes arena = graph_.arena_bytes[static_cast<size_t>(b.tier)];
+    const bool fits = b.size <= arena && b.offset <= arena - b.size;
     if (!is_range || !fits) {
       return InvalidInput(fmt::format(
           "buffer @{}, {} bytes at {}, steps [{},{}), is out of bounds of the arena of {} bytes", i,
-          b.size, b.offset, b.begin, b.end, graph_.device_bytes));
+          b.size, b.offset, b.begin, b.end, arena));
     }
   }
   return {};
@@ -116,6 +116,10 @@ Status BufferVerifier::CheckResidence(const Tenant& span, ValueId id) const {
     return InvalidInput(fmt::format("%{} has no buffer", value.name));
   }
   const Buffer& b = buffer(value.buffer);
+  if (b.tier != value.tier) {
+    return InvalidInput(
+        fmt::format("%{} lies in buffer @{} of another tier", value.name, value.buffer.index));
+  }
   if (b.size < value.shape.ByteCount(value.dtype)) {
     return InvalidInput(fmt::format("%{} needs {} bytes, its buffer @{} has {}", value.name,
                                     value.shape.ByteCount(value.dtype), value.buffer.index,

@@ -116,6 +116,14 @@ enum class LayoutRule : uint8_t {
   kFixed,         // wants ONNX's own axis order
 };
 
+// What a step of the operator becomes in a plan.
+enum class LowersTo : uint8_t {
+  kLaunch,
+  kCopy,     // on the lane between the tiers of its operands
+  kBarrier,  // where its attribute `barrier` is 1, else nothing
+  kNothing,  // shapes the schedule only
+};
+
 struct OpDef {
   std::string_view name;
   bool is_onnx = true;            // ONNX's, or this project's own (gradients, updates, ...)
@@ -143,6 +151,7 @@ struct OpDef {
   // Evaluates on constants (shape arithmetic and what exporters wrap around it);
   // null: is not folded. One tensor per output of the node.
   Result<std::vector<Tensor>> (*fold)(const OpView&, std::span<const Tensor* const>) = nullptr;
+  LowersTo lowers_to = LowersTo::kLaunch;
   bool is_view = false;  // output 0 is input 0's bytes under another shape
   // (output, input) pairs that may share memory if the input dies here.
   std::span<const std::pair<int, int>> in_place = {};

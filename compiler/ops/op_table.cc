@@ -7,6 +7,7 @@
 #include "compiler/ops/elementwise_loss.h"
 #include "compiler/ops/group_normalization.h"
 #include "compiler/ops/linear.h"
+#include "compiler/ops/memory.h"
 #include "compiler/ops/movement.h"
 #include "compiler/ops/op_def.h"
 #include "compiler/ops/optimizer.h"
@@ -50,6 +51,7 @@ constexpr std::array kOperators = {
     &kConv,
     &kConvInputGrad,
     &kConvWeightGrad,
+    &kCopy,
     &kDiv,
     &kDropout,
     &kDropoutGrad,
@@ -69,12 +71,14 @@ constexpr std::array kOperators = {
     &kGlobalMaxPool,
     &kGlobalMaxPoolGrad,
     &kGreater,
+    &kGroupEnd,
     &kGroupNormGrad,
     &kGroupNormalization,
     &kHardSigmoid,
     &kHardSigmoidGrad,
     &kHardSwish,
     &kHardSwishGrad,
+    &kHold,
     &kIdentity,
     &kLeakyRelu,
     &kLeakyReluGrad,

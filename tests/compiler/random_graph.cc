@@ -61,6 +61,7 @@ void RandomGraph::AddPersistent(int i) {
   value.role = static_cast<Role>(1 + Below(6));
   value.dtype = kTypes[static_cast<size_t>(Below(kTypes.size()))];
   value.shape = SmallShape();
+  value.tier = static_cast<Tier>(Below(3));
   if (IsPersistent(value.role) && Below(2) == 0) value.tensor = Name("key" + std::to_string(i));
   if (value.shape.rank() > 1 && Below(2) == 0) {
     for (int64_t axis = value.shape.rank(); axis-- > 0;) value.permutation.push_back(axis);
@@ -98,6 +99,7 @@ void RandomGraph::AddNode(int i) {
     if (!output.valid()) continue;
     graph_.value(output).dtype = kTypes[static_cast<size_t>(Below(kTypes.size()))];
     graph_.value(output).shape = SmallShape();
+    graph_.value(output).tier = static_cast<Tier>(Below(3));
   }
 }
 
@@ -109,7 +111,7 @@ void RandomGraph::AddResults() {
 }
 
 void RandomGraph::AddBuffers() {
-  graph_.device_bytes = Below(1 << 20);
+  for (Bytes& bytes : graph_.arena_bytes) bytes = Below(1 << 20);
   for (int64_t k = 1 + Below(4); k > 0; --k) {
     const int64_t begin = Below(5);
     graph_.buffers.push_back(

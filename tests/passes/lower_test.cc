@@ -72,7 +72,7 @@ TEST_F(Lower, MakesAPlanThatTheVerifierAccepts) {
   ASSERT_TRUE(lowered.ok()) << lowered.status().message();
   const plan::Plan& plan = lowered->plan;
   EXPECT_EQ(VerifyPlan(plan).message(), "");
-  EXPECT_EQ(plan.device_peak_bytes(), std::max(train_.device_bytes, infer_.device_bytes));
+  EXPECT_EQ(plan.device_peak_bytes(), std::max(train_.device_bytes(), infer_.device_bytes()));
   ASSERT_EQ(plan.programs_size(), 2);
   const plan::Program& train = plan.programs(0);
   std::vector<std::string> names;

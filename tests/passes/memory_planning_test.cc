@@ -74,10 +74,10 @@ TEST(MemoryPlanning, ArenaIsThePeakOfLiveBytes) {
     TensorStore tensors;
     Graph graph = MakeRandomStep(seed, 60, &tensors);
     const Graph* graphs[] = {&graph};
-    const Bytes bound = LayOutPersistents(graphs).value().bytes + Peak(graph);
+    const Bytes bound = LayOutPersistents(graphs).value().bytes[0] + Peak(graph);
     ASSERT_TRUE(AssignBuffers(graph, {}, context).ok());
-    EXPECT_GE(graph.device_bytes, bound);
-    exact += graph.device_bytes == bound ? 1 : 0;
+    EXPECT_GE(graph.device_bytes(), bound);
+    exact += graph.device_bytes() == bound ? 1 : 0;
   }
   EXPECT_GE(exact, 85);
 }
@@ -105,8 +105,8 @@ TEST(MemoryPlanning, ProgramsShareThePlacesOfPersistentValues) {
     const Value& value = train.value(ValueId{i});
     if (!IsPersistent(value.role)) {
       EXPECT_GE(train.buffers[static_cast<size_t>(value.buffer.index)].offset +
-                    (value.role == Role::kIntermediate ? layout->bytes : 0),
-                layout->bytes);
+                    (value.role == Role::kIntermediate ? layout->bytes[0] : 0),
+                layout->bytes[0]);
       continue;
     }
     const ValueId other = infer.FindValue(value.name);
@@ -123,10 +123,12 @@ TEST(MemoryPlanning, ABudgetIsKeptOrRefused) {
   Graph graph = MakeRandomStep(3, 40, &tensors);
   PassContext context;
   ASSERT_TRUE(AssignBuffers(graph, {}, context).ok());
-  const Bytes needed = graph.device_bytes;
-  EXPECT_TRUE(AssignBuffers(graph, {.persistents = {}, .device_budget = needed}, context).ok());
-  const Result<bool> refused =
-      AssignBuffers(graph, {.persistents = {}, .device_budget = needed - 1}, context);
+  const Bytes needed = graph.device_bytes();
+  EXPECT_TRUE(AssignBuffers(
+                  graph, {.persistents = {}, .budgets = {needed, 0, 0}, .good_enough = {}}, context)
+                  .ok());
+  const Result<bool> refused = AssignBuffers(
+      graph, {.persistents = {}, .budgets = {needed - 1, 0, 0}, .good_enough = {}}, context);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.status().code(), ErrorCode::kResources);
 }

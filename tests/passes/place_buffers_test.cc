@@ -91,7 +91,7 @@ TEST(PlaceBuffers, NothingAndEmptyThings) {
 TEST(PlaceBuffers, RandomLifetimesNeverOverlap) {
   for (uint64_t seed = 0; seed < 3000; ++seed) {
     const std::vector<SizedRange> items = RandomItems(seed, 2 + static_cast<int64_t>(seed % 40));
-    CheckPlacement(items, PlaceBuffers(items, 100'000));
+    CheckPlacement(items, PlaceBuffers(items, {.max_work = 100'000}));
     if (HasFatalFailure()) return;
   }
 }
@@ -103,7 +103,7 @@ TEST(PlaceBuffers, ReachesTheBoundOnTrainingLifetimes) {
 TEST(PlaceBuffers, SearchIsNoWorseThanTheFirstOrder) {
   for (uint64_t seed = 0; seed < 50; ++seed) {
     const std::vector<SizedRange> items = RandomItems(seed, 100);
-    EXPECT_LE(PlaceBuffers(items).height, PlaceBuffers(items, 0).height);
+    EXPECT_LE(PlaceBuffers(items).height, PlaceBuffers(items, {.max_work = 0}).height);
   }
 }
 

@@ -8,6 +8,7 @@
 namespace wsi::reference {
 namespace {
 
+constexpr std::string_view kNotLaunched = "it is no launch in a plan";
 constexpr std::string_view kFolded = "it is folded away at compile time";
 
 constexpr auto kKernels = std::to_array<KernelEntry>({
@@ -38,6 +39,7 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "Conv", .compile = CompileConv},
     {.op = "ConvInputGrad", .compile = CompileConvInputGrad},
     {.op = "ConvWeightGrad", .compile = CompileConvWeightGrad},
+    {.op = "Copy", .none_because = kNotLaunched},
     {.op = "Div", .compile = CompileArithmetic},
     {.op = "Dropout", .compile = CompileDropout},
     {.op = "DropoutGrad", .compile = CompileDropoutGrad},
@@ -57,8 +59,10 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "GlobalMaxPool", .compile = CompileGlobalMaxPool},
     {.op = "GlobalMaxPoolGrad", .compile = CompileGlobalMaxPoolGrad},
     {.op = "Greater", .compile = CompileComparison},
+    {.op = "GroupEnd", .none_because = kNotLaunched},
     {.op = "GroupNormGrad", .compile = CompileGroupNormGrad},
     {.op = "GroupNormalization", .compile = CompileGroupNormalization},
+    {.op = "Hold", .none_because = kNotLaunched},
     {.op = "HardSigmoid", .compile = CompileUnary},
     {.op = "HardSigmoidGrad", .compile = CompilePointwiseGradient},
     {.op = "HardSwish", .compile = CompileUnary},
