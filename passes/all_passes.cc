@@ -5,6 +5,7 @@
 #include "passes/assign.h"
 #include "passes/autodiff.h"
 #include "passes/fuse.h"
+#include "passes/group.h"
 #include "passes/layout.h"
 #include "passes/loss.h"
 #include "passes/norm.h"
@@ -12,8 +13,11 @@
 #include "passes/pass_options.h"
 #include "passes/pipeline.h"
 #include "passes/precision.h"
+#include "passes/prefetch.h"
+#include "passes/residency.h"
 #include "passes/schedule.h"
 #include "passes/simplify.h"
+#include "passes/spill.h"
 #include "passes/widen.h"
 
 namespace wsi {
@@ -128,7 +132,22 @@ constexpr std::array kPasses = {
     PassEntry{"precision", "activations in half precision {precision=fp16|bf16}", MakePrecision},
     PassEntry{"fuse", "batch norm, residual sum and ReLU in one", MakeFuse},
     PassEntry{"schedule", "an order that lowers the peak of live bytes", MakeSchedulePass},
-    PassEntry{"assign", "offsets in the arena {device_budget}", MakeAssignPass},
+    PassEntry{"residency",
+              "keep, recompute or offload what is not in use {device_budget, host_budget, "
+              "recompute, offload, home, smallest, copies=demand|timed, rates}",
+              MakeResidencyPass},
+    PassEntry{"group",
+              "cut the step into groups {rule=none|footprint|critical-path, device_budget, "
+              "longest, rates}",
+              MakeGroupPass},
+    PassEntry{"prefetch",
+              "copies beside the operators {mode=demand|group|timed, ahead, device_budget, rates}",
+              MakePrefetchPass},
+    PassEntry{"spill",
+              "what the host has no room for goes to a file {host_budget, file_budget, rates}",
+              MakeSpillPass},
+    PassEntry{"assign", "offsets in the arenas {device_budget, host_budget, file_budget}",
+              MakeAssignPass},
 };
 
 }  // namespace

@@ -8,11 +8,16 @@
 #include "compiler/pass/pass_manager.h"
 #include "passes/assign.h"
 #include "passes/autodiff.h"
+#include "passes/fit_memory.h"
 #include "passes/fuse.h"
+#include "passes/group.h"
 #include "passes/layout.h"
 #include "passes/precision.h"
+#include "passes/prefetch.h"
+#include "passes/residency.h"
 #include "passes/schedule.h"
 #include "passes/simplify.h"
+#include "passes/spill.h"
 #include "passes/widen.h"
 
 namespace wsi {
@@ -30,7 +35,7 @@ void AddPrecision(const PipelineOptions& options, std::vector<Pass>& passes) {
   passes.push_back(Bind("precision", PrecisionOptions{.half = options.precision}, ReducePrecision));
 }
 
-// All but the last pass, assign, which needs the persistent values of all programs.
+// To schedule: what is behind depends on the memory that all programs need.
 std::vector<Pass> TrainPasses(const PipelineOptions& options) {
   std::vector<Pass> passes;
   if (options.widen) passes.push_back(Bind("widen", WidenOptions{}, Widen));
@@ -81,18 +86,55 @@ std::vector<Pass> InferPasses(const PipelineOptions& options, const Graph* train
   return passes;
 }
 
+// From residency to assign.
+std::vector<Pass> MemoryPasses(const MemoryGoal& goal, const AssignOptions& assign) {
+  const MemoryOptions& m = goal.options;
+  const bool is_timed = m.prefetch == PrefetchMode::kTimed;
+  return {Bind("residency",
+               ResidencyOptions{.device_budget = m.device_budget,
+                                .host_budget = m.file_budget > 0 ? 0 : m.host_budget,
+                                .recompute = m.recompute,
+                                .offload = m.offload,
+                                .copies = is_timed ? CopyMode::kTimed : CopyMode::kDemand,
+                                .homed = goal.homed,
+                                .rates = m.rates},
+               PlanResidency),
+          Bind("group",
+               GroupOptions{.rule = m.groups, .device_budget = m.device_budget, .rates = m.rates},
+               GroupOperators),
+          Bind("prefetch",
+               PrefetchOptions{.device_budget = m.device_budget,
+                               .mode = m.prefetch,
+                               .ahead = m.ahead,
+                               .rates = m.rates},
+               PrefetchCopies),
+          Bind("spill",
+               SpillOptions{
+                   .host_budget = m.host_budget, .file_budget = m.file_budget, .rates = m.rates},
+               SpillToFile),
+          Bind("assign", assign, AssignBuffers)};
+}
+
 // One program on its way through its passes.
 struct Compilation {
   Graph graph;
-  std::vector<Pass> passes;
+  std::vector<Pass> passes;  // To schedule.
   DumpOptions dumps;
   size_t next = 0;  // The first pass that has not run.
 };
 
+std::vector<Pass> AllOf(const Compilation& compilation, const MemoryGoal& goal,
+                        const AssignOptions& assign) {
+  std::vector<Pass> all = compilation.passes;
+  for (Pass& pass : MemoryPasses(goal, assign)) all.push_back(std::move(pass));
+  return all;
+}
+
 // Takes the graph from a dump. The passes before it run all the same, for the constants
 // that they leave in the store and that the dump only names.
-Status Resume(Compilation& compilation, const StartAt& start, std::vector<Pass> all) {
-  WSI_ASSIGN_OR_RETURN(const size_t behind, PassesBehindDump(start.file_name, all));
+Status Resume(Compilation& compilation, const StartAt& start) {
+  WSI_ASSIGN_OR_RETURN(const size_t behind,
+                       PassesBehindDump(start.file_name, AllOf(compilation, {}, {})));
   TensorStore* store = &compilation.graph.tensors();
   const size_t before = std::min(behind, compilation.passes.size());
   PassContext silent([](std::string_view, std::string_view) {});
@@ -108,20 +150,11 @@ Status Resume(Compilation& compilation, const StartAt& start, std::vector<Pass> 
 Status RunToSchedule(Compilation& compilation, const PipelineOptions& options, bool resumes,
                      PassContext& context) {
   if (resumes && options.start_at) {
-    std::vector<Pass> all = compilation.passes;
-    all.push_back(Bind("assign", AssignOptions{}, AssignBuffers));
-    WSI_RETURN_IF_ERROR(Resume(compilation, *options.start_at, std::move(all)));
+    WSI_RETURN_IF_ERROR(Resume(compilation, *options.start_at));
   }
   if (compilation.next > compilation.passes.size()) return {};
   return RunPasses(compilation.graph, compilation.passes, compilation.dumps, context,
                    compilation.next);
-}
-
-Status RunAssign(Compilation& compilation, const AssignOptions& assign, PassContext& context) {
-  std::vector<Pass> passes = compilation.passes;
-  passes.push_back(Bind("assign", assign, AssignBuffers));
-  const size_t first = std::max(compilation.next, compilation.passes.size());
-  return RunPasses(compilation.graph, passes, compilation.dumps, context, first);
 }
 
 DumpOptions InferDumps(DumpOptions dumps) {
@@ -131,21 +164,76 @@ DumpOptions InferDumps(DumpOptions dumps) {
   return dumps;
 }
 
+// The passes behind schedule, as FitMemory calls them. A goal that is tried in vain leaves
+// dumps that the next one replaces.
+class MemoryRunner {
+ public:
+  MemoryRunner(std::span<Compilation* const> programs, PassContext& context)
+      : programs_(programs), context_(context) {}
+
+  RunMemoryPasses Memory(bool dumps) {
+    return [this, dumps](size_t program, const MemoryGoal& goal) -> Result<Graph> {
+      return Run(*programs_[program], programs_[program]->graph,
+                 AllOf(*programs_[program], goal, {}), {0, 4}, dumps);
+    };
+  }
+  RunAssignPass Assign(bool dumps) {
+    return [this, dumps](size_t program, Graph graph, const AssignOptions& options) {
+      return Run(*programs_[program], std::move(graph), AllOf(*programs_[program], {}, options),
+                 {4, 5}, dumps);
+    };
+  }
+
+ private:
+  // Runs those of the memory passes [first, end) that the dump resumed from is not behind.
+  Result<Graph> Run(const Compilation& program, Graph graph, std::vector<Pass> passes,
+                    std::pair<size_t, size_t> range, bool dumps) {
+    const size_t first = std::max(program.next, program.passes.size() + range.first);
+    passes.resize(program.passes.size() + range.second);
+    if (first < passes.size()) {
+      WSI_RETURN_IF_ERROR(
+          RunPasses(graph, passes, dumps ? program.dumps : DumpOptions{}, context_, first));
+    }
+    return graph;
+  }
+
+  std::span<Compilation* const> programs_;
+  PassContext& context_;
+};
+
+Result<std::vector<Graph>> FitPrograms(std::span<Compilation* const> programs,
+                                       const MemoryOptions& memory, PassContext& context,
+                                       Bytes* smallest_device_bytes) {
+  std::vector<const Graph*> scheduled;
+  for (const Compilation* program : programs) scheduled.push_back(&program->graph);
+  MemoryRunner runner(programs, context);
+  Result<FittedMemory> fitted =
+      FitMemory(scheduled, memory, runner.Memory(true), runner.Assign(true));
+  if (fitted.ok()) return std::move(fitted).value().graphs;
+  if (fitted.status().code() == ErrorCode::kResources && smallest_device_bytes != nullptr) {
+    WSI_ASSIGN_OR_RETURN(
+        *smallest_device_bytes,
+        SmallestDeviceBudget(scheduled, memory, runner.Memory(false), runner.Assign(false)));
+  }
+  return fitted.status();
+}
+
 Result<CompiledGraphs> CompileInferOnly(Graph imported, const PipelineOptions& options,
-                                        PassContext& context) {
+                                        PassContext& context, Bytes* smallest_device_bytes) {
   Compilation infer{std::move(imported), InferPasses(options, nullptr), options.dumps};
   WSI_RETURN_IF_ERROR(RunToSchedule(infer, options, true, context));
-  const AssignOptions assign{.persistents = std::nullopt, .device_budget = options.device_budget};
-  WSI_RETURN_IF_ERROR(RunAssign(infer, assign, context));
-  return CompiledGraphs{std::nullopt, std::move(infer.graph)};
+  Compilation* programs[] = {&infer};
+  WSI_ASSIGN_OR_RETURN(std::vector<Graph> graphs,
+                       FitPrograms(programs, options.memory, context, smallest_device_bytes));
+  return CompiledGraphs{std::nullopt, std::move(graphs[0])};
 }
 
 }  // namespace
 
 Result<CompiledGraphs> CompileGraphs(Graph imported, const PipelineOptions& options,
-                                     PassContext& context) {
+                                     PassContext& context, Bytes* smallest_device_bytes) {
   if (options.loss == LossKind::kNone) {
-    return CompileInferOnly(std::move(imported), options, context);
+    return CompileInferOnly(std::move(imported), options, context, smallest_device_bytes);
   }
   Compilation train{imported, TrainPasses(options), options.dumps};
   WSI_RETURN_IF_ERROR(RunToSchedule(train, options, true, context));
@@ -155,13 +243,10 @@ Result<CompiledGraphs> CompileGraphs(Graph imported, const PipelineOptions& opti
   PassContext silent([](std::string_view, std::string_view) {});  // It repeats train's notes.
   WSI_RETURN_IF_ERROR(RunToSchedule(infer, options, false, silent));
 
-  const Graph* graphs[] = {&train.graph, &infer.graph};
-  WSI_ASSIGN_OR_RETURN(PersistentLayout persistents, LayOutPersistents(graphs));
-  const AssignOptions assign{.persistents = std::move(persistents),
-                             .device_budget = options.device_budget};
-  WSI_RETURN_IF_ERROR(RunAssign(train, assign, context));
-  WSI_RETURN_IF_ERROR(RunAssign(infer, assign, context));
-  return CompiledGraphs{std::move(train.graph), std::move(infer.graph)};
+  Compilation* programs[] = {&train, &infer};
+  WSI_ASSIGN_OR_RETURN(std::vector<Graph> graphs,
+                       FitPrograms(programs, options.memory, context, smallest_device_bytes));
+  return CompiledGraphs{std::move(graphs[0]), std::move(graphs[1])};
 }
 
 }  // namespace wsi

@@ -10,6 +10,7 @@
 #include "compiler/pass/dump.h"
 #include "compiler/pass/pass.h"
 #include "compiler/pass/pass_context.h"
+#include "passes/fit_memory.h"
 #include "passes/loss.h"
 #include "passes/norm.h"
 #include "passes/optimizer.h"
@@ -35,7 +36,7 @@ struct PipelineOptions {
   NormMode norm = NormMode::kAuto;
   LossKind loss = LossKind::kCrossEntropy;  // kNone: no training program.
   OptimizerOptions optimizer;
-  Bytes device_budget = 0;  // 0: any size.
+  MemoryOptions memory;
   // Of the training program; those of the inference program go to the subfolder infer
   // where there are both.
   DumpOptions dumps;
@@ -49,8 +50,10 @@ struct CompiledGraphs {
   std::optional<Graph> train;
   Graph infer;
 };
-// `imported`: the canonical forward graph; its TensorStore outlives the result.
+// `imported`: the canonical forward graph; its TensorStore outlives the result. Where the
+// graphs do not fit the budgets, kResources, and `smallest_device_bytes`, if given, receives
+// the smallest device budget that would do.
 Result<CompiledGraphs> CompileGraphs(Graph imported, const PipelineOptions& options,
-                                     PassContext& context);
+                                     PassContext& context, Bytes* smallest_device_bytes = nullptr);
 
 }  // namespace wsi

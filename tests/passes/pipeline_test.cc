@@ -167,7 +167,7 @@ TEST(Pipeline, WithoutALossThereIsOnlyInference) {
   const Compiled compiled(options);
   ASSERT_TRUE(compiled.status.ok()) << compiled.status.message();
   EXPECT_FALSE(compiled.graphs->train.has_value());
-  EXPECT_GT(compiled.graphs->infer.device_bytes, 0);
+  EXPECT_GT(compiled.graphs->infer.device_bytes(), 0);
 }
 
 TEST(Pipeline, DumpsAreTheSameBytesEveryTime) {

@@ -1,0 +1,133 @@
+#include "passes/fit_memory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "passes/residency_model.h"
+
+namespace wsi {
+namespace {
+
+// How often the goal is lowered before the budget is given up.
+constexpr int kTries = 8;
+
+constexpr size_t kDevice = static_cast<size_t>(Tier::kDevice);
+constexpr size_t kHost = static_cast<size_t>(Tier::kHost);
+
+class Fitter {
+ public:
+  Fitter(std::span<const Graph* const> scheduled, const MemoryOptions& options,
+         const RunMemoryPasses& run, const RunAssignPass& assign)
+      : scheduled_(scheduled), options_(options), run_(run), assign_(assign) {}
+
+  Result<FittedMemory> Fit(const std::set<std::string, std::less<>>& homed);
+
+ private:
+  Status Assign(FittedMemory& fitted);
+  bool Lower(FittedMemory& fitted, std::vector<bool>& is_stale) const;
+
+  std::span<const Graph* const> scheduled_;
+  const MemoryOptions& options_;
+  const RunMemoryPasses& run_;
+  const RunAssignPass& assign_;
+};
+
+Status Fitter::Assign(FittedMemory& fitted) {
+  std::vector<const Graph*> graphs;
+  for (const Graph& graph : fitted.graphs) graphs.push_back(&graph);
+  WSI_ASSIGN_OR_RETURN(const PersistentLayout persistents, LayOutPersistents(graphs));
+  const AssignOptions options = {
+      .persistents = persistents,
+      .good_enough = {options_.device_budget, options_.host_budget, options_.file_budget}};
+  for (size_t i = 0; i < fitted.graphs.size(); ++i) {
+    WSI_ASSIGN_OR_RETURN(fitted.graphs[i], assign_(i, std::move(fitted.graphs[i]), options));
+  }
+  return {};
+}
+
+// Takes what is too much off the goals of the programs that need it. False where all fit.
+bool Fitter::Lower(FittedMemory& fitted, std::vector<bool>& is_stale) const {
+  bool any = false;
+  for (size_t i = 0; i < fitted.graphs.size(); ++i) {
+    MemoryOptions& goal = fitted.goals[i].options;
+    const Bytes device = fitted.graphs[i].arena_bytes[kDevice] - options_.device_budget;
+    const Bytes host = fitted.graphs[i].arena_bytes[kHost] - options_.host_budget;
+    is_stale[i] =
+        (options_.device_budget > 0 && device > 0) || (options_.host_budget > 0 && host > 0);
+    any = any || is_stale[i];
+    if (options_.device_budget > 0 && device > 0) {
+      goal.device_budget = std::max<Bytes>(goal.device_budget - device, 1);
+    }
+    if (options_.host_budget > 0 && host > 0) {
+      goal.host_budget = std::max<Bytes>(goal.host_budget - host, 1);
+    }
+  }
+  return any;
+}
+
+Result<FittedMemory> Fitter::Fit(const std::set<std::string, std::less<>>& homed) {
+  FittedMemory fitted;
+  std::vector<bool> is_stale(scheduled_.size(), true);
+  std::vector<Graph> planned;  // Ahead of assign.
+  fitted.goals.assign(scheduled_.size(), {options_, homed});
+  for (const Graph* graph : scheduled_) planned.push_back(*graph);
+  for (int attempt = 0; attempt < kTries; ++attempt) {
+    for (size_t i = 0; i < scheduled_.size(); ++i) {
+      if (!is_stale[i]) continue;
+      WSI_ASSIGN_OR_RETURN(planned[i], run_(i, fitted.goals[i]));
+    }
+    fitted.graphs = planned;
+    WSI_RETURN_IF_ERROR(Assign(fitted));
+    if (!Lower(fitted, is_stale)) return fitted;
+  }
+  Bytes needed = 0;
+  for (const Graph& graph : fitted.graphs) needed = std::max(needed, graph.device_bytes());
+  return ResourceError(
+      fmt::format("does not fit: the device arena comes out at {}, limit {}; try --device-mem {}B",
+                  FormatBytes(needed), FormatBytes(options_.device_budget), needed));
+}
+
+}  // namespace
+
+Result<FittedMemory> FitMemory(std::span<const Graph* const> scheduled,
+                               const MemoryOptions& options, const RunMemoryPasses& run,
+                               const RunAssignPass& assign) {
+  Fitter fitter(scheduled, options, run, assign);
+  Result<FittedMemory> fitted = fitter.Fit({});
+  const bool may_home = options.offload && !options.keep_state && options.device_budget > 0;
+  if (fitted.ok() || !may_home || fitted.status().code() != ErrorCode::kResources) return fitted;
+  std::set<std::string, std::less<>> homed;
+  for (const Graph* graph : scheduled) {
+    homed.merge(HomeableValues(*graph, ResidencyOptions().smallest));
+  }
+  if (homed.empty()) return fitted;
+  return fitter.Fit(homed);
+}
+
+Result<Bytes> SmallestDeviceBudget(std::span<const Graph* const> scheduled,
+                                   const MemoryOptions& options, const RunMemoryPasses& run,
+                                   const RunAssignPass& assign) {
+  MemoryOptions tried = options;
+  const auto fits = [&](Bytes budget) -> Result<bool> {
+    tried.device_budget = budget;
+    const Result<FittedMemory> fitted = FitMemory(scheduled, tried, run, assign);
+    if (!fitted.ok() && fitted.status().code() != ErrorCode::kResources) return fitted.status();
+    return fitted.ok();
+  };
+  Bytes low = 0;   // Does not fit.
+  Bytes high = 1;  // Fits.
+  tried.device_budget = 0;
+  WSI_ASSIGN_OR_RETURN(const FittedMemory resident, FitMemory(scheduled, tried, run, assign));
+  for (const Graph& graph : resident.graphs) high = std::max(high, graph.device_bytes());
+  while (high - low > high / 100) {
+    const Bytes middle = AlignUp(low + (high - low) / 2, kBufferAlignment);
+    WSI_ASSIGN_OR_RETURN(const bool is_enough, fits(middle));
+    (is_enough ? high : low) = middle;
+    if (high - low <= kBufferAlignment) break;
+  }
+  return high;
+}
+
+}  // namespace wsi
