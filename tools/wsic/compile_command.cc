@@ -18,9 +18,9 @@
 #include "runtime/plan/plan.pb.h"
 #include "runtime/plan/plan_file.h"
 #include "runtime/plan/safetensors.h"
-#include "runtime/timing/rates.h"
-#include "runtime/timing/simulate.h"
+#include "tools/wsic/memory_options.h"
 #include "tools/wsic/model_options.h"
+#include "tools/wsic/plan_summary.h"
 #include "tools/wsic/report.h"
 
 namespace wsi {
@@ -37,10 +37,7 @@ struct Arguments {
   OptimizerOptions optimizer;
   bool no_vector_decay = false;
   std::optional<double> learning_rate;
-  std::string memory = "auto";
-  std::string device_mem;
-  std::string host_mem;
-  std::string rates;
+  MemoryArguments memory;
   bool deterministic = false;
   std::string dump_dir;
   std::string dump_after;
@@ -84,10 +81,6 @@ Status CheckSupported(const Arguments& a) {
         fmt::format("--precision {}: the reference device computes in fp64; leave --precision out",
                     a.precision));
   }
-  if (a.memory != "auto" && a.memory != "resident") {
-    return UsageError(
-        fmt::format("--memory {}: plans are resident so far; use auto or resident", a.memory));
-  }
   return CheckOutputPath(a.output, a.force);
 }
 
@@ -113,6 +106,7 @@ Result<PipelineOptions> MakePipelineOptions(const Arguments& a) {
   if (a.precision == "fp16") options.precision = DType::kF16;
   options.loss_scale = a.precision == "fp16";
   if (a.precision == "bf16") options.precision = DType::kBF16;
+  WSI_ASSIGN_OR_RETURN(options.memory, ToMemoryOptions(a.memory, a.device));
   options.norm = a.norm;
   options.loss = a.loss;
   options.optimizer = a.optimizer;
@@ -161,96 +155,73 @@ void FillTraining(const Arguments& a, LossKind loss, const Graph& infer, plan::T
   }
 }
 
-// What the plan's times are predicted with.
-Result<plan::Rates> ChooseRates(const Arguments& a) {
-  if (!a.rates.empty()) return FindRates(a.rates);
-  return BuiltInRates(DefaultRatesName(a.device));
-}
+// What was compiled of one model.
+struct Compiled {
+  CompiledGraphs graphs;
+  LoweredPlan lowered;
+};
 
-// Says what a budget lacks; `json` gets what a script wants to know.
-Status CheckBudget(const Arguments& a, const plan::Plan& plan) {
-  if (!a.host_mem.empty()) {
-    WSI_ASSIGN_OR_RETURN(const Bytes host, ParseBytes(a.host_mem));
-    if (plan.host_peak_bytes() > host) {
-      return ResourceError(
-          fmt::format("over budget: the step needs {} of host memory, --host-mem is {}",
-                      FormatBytes(plan.host_peak_bytes()), FormatBytes(host)));
-    }
-  }
-  if (a.device_mem.empty()) return {};
-  WSI_ASSIGN_OR_RETURN(const Bytes budget, ParseBytes(a.device_mem));
-  if (plan.device_peak_bytes() <= budget) return {};
-  return ResourceError(fmt::format(
-      "over budget: the step needs {} of device memory, --device-mem is {}; try a smaller "
-      "--input-size or --batch",
-      FormatBytes(plan.device_peak_bytes()), FormatBytes(budget)));
-}
-
-void PrintSummary(const Arguments& a, const plan::Plan& plan, bool fits) {
-  const Timeline timeline = SimulateProgram(plan, plan.programs(0), plan.rates());
-  if (a.json) {
-    nlohmann::ordered_json json = {{"fits", fits},
-                                   {"device_peak_bytes", plan.device_peak_bytes()},
-                                   {"host_peak_bytes", plan.host_peak_bytes()},
-                                   {"file_peak_bytes", plan.file_peak_bytes()},
-                                   {"copied_bytes_per_step", timeline.copied_bytes()},
-                                   {"predicted_step_ms", timeline.step_seconds * 1e3},
-                                   {"predicted_stalled_share", timeline.stalled_share()}};
-    if (!fits) json["smallest_device_mem_bytes"] = plan.device_peak_bytes();
-    fmt::print("{}\n", json.dump());
-    return;
-  }
-  double flops = 0;
-  for (const plan::Program& program : plan.programs()) {
-    if (program.name() != plan.programs(0).name()) continue;
-    for (const plan::Instruction& i : program.instructions()) flops += i.launch().flops();
-  }
-  fmt::print(
-      stderr,
-      "wsic: {}: {} at the peak, {} instructions, {:.2f} GFLOP a step, {:.0f} ms predicted\n",
-      a.output, FormatBytes(plan.device_peak_bytes()), plan.programs(0).instructions_size(),
-      flops / 1e9, timeline.step_seconds * 1e3);
-}
-
-Status Compile(Arguments& a) {
-  WSI_RETURN_IF_ERROR(CheckSupported(a));
-  WSI_ASSIGN_OR_RETURN(ImportOptions import, ToImportOptions(a.model));
-  TensorStore tensors;
-  WSI_ASSIGN_OR_RETURN(Graph graph, ImportOnnx(a.model.path, import, &tensors));
-  WSI_ASSIGN_OR_RETURN(const std::string model_hash, HashModel(a.model.path, tensors));
-  a.model.weight_map.clear();
-  WSI_ASSIGN_OR_RETURN(PipelineOptions options, MakePipelineOptions(a));
-  options.loss = ChooseLoss(a, graph);
-  const std::string model_name = graph.name;
-  WSI_ASSIGN_OR_RETURN(const plan::Rates rates, ChooseRates(a));
+Result<Compiled> CompilePlan(const Arguments& a, const Graph& imported,
+                             const PipelineOptions& options, Bytes* smallest_device_bytes) {
   PassContext context;
-  WSI_ASSIGN_OR_RETURN(const CompiledGraphs graphs,
-                       CompileGraphs(std::move(graph), options, context));
+  WSI_ASSIGN_OR_RETURN(CompiledGraphs graphs,
+                       CompileGraphs(imported, options, context, smallest_device_bytes));
   std::vector<ProgramSource> programs;
   if (graphs.train) programs.push_back({"train", &*graphs.train});
   programs.push_back({"infer", &graphs.infer});
   WSI_ASSIGN_OR_RETURN(LoweredPlan lowered, LowerToPlan(programs));
-
   plan::Plan& plan = lowered.plan;
   plan.set_device(a.device);
   plan.set_precision(a.device == "reference" ? "fp64" : a.precision);
   plan.set_deterministic(a.deterministic);
-  *plan.mutable_rates() = rates;
-  plan.mutable_provenance()->set_model_name(model_name);
+  *plan.mutable_rates() = options.memory.rates;
+  if (graphs.train) FillTraining(a, options.loss, graphs.infer, *plan.mutable_training());
+  return Compiled{std::move(graphs), std::move(lowered)};
+}
+
+// Of a step that does not fit: what it would take with everything on the device, and the
+// smallest device that it fits.
+void ReportMisfit(const Arguments& a, const Graph& imported, PipelineOptions options,
+                  Bytes smallest_device_bytes) {
+  options.memory.device_budget = 0;
+  options.dumps = {};
+  const Result<Compiled> resident = CompilePlan(a, imported, options, nullptr);
+  if (!resident.ok()) return;
+  PrintSummary({.plan = &resident.value().lowered.plan,
+                .path = a.output,
+                .json = a.json,
+                .fits = false,
+                .smallest_device_bytes = smallest_device_bytes});
+}
+
+Status Compile(Arguments& a) {
+  WSI_RETURN_IF_ERROR(CheckSupported(a));
+  WSI_ASSIGN_OR_RETURN(PipelineOptions options, MakePipelineOptions(a));
+  WSI_ASSIGN_OR_RETURN(ImportOptions import, ToImportOptions(a.model));
+  TensorStore tensors;
+  WSI_ASSIGN_OR_RETURN(const Graph graph, ImportOnnx(a.model.path, import, &tensors));
+  WSI_ASSIGN_OR_RETURN(const std::string model_hash, HashModel(a.model.path, tensors));
+  a.model.weight_map.clear();
+  options.loss = ChooseLoss(a, graph);
+  Bytes smallest = 0;
+  Result<Compiled> compiled = CompilePlan(a, graph, options, &smallest);
+  if (!compiled.ok()) {
+    if (smallest == 0) return compiled.status();
+    ReportMisfit(a, graph, options, smallest);
+    return ResourceError(
+        fmt::format("{}; the smallest device that this step fits has {}: --device-mem {}B",
+                    compiled.status().message(), FormatBytes(smallest), smallest));
+  }
+  LoweredPlan& lowered = compiled.value().lowered;
+  plan::Plan& plan = lowered.plan;
+  plan.mutable_provenance()->set_model_name(graph.name);
   plan.mutable_provenance()->set_model_hash(model_hash);
   plan.mutable_provenance()->set_compiler("wsic " WSI_VERSION);
   for (const std::string& flag : a.flags) plan.mutable_provenance()->add_flags(flag);
-  if (graphs.train) FillTraining(a, options.loss, graphs.infer, *plan.mutable_training());
-
-  Status fits = CheckBudget(a, plan);
-  if (fits.ok()) {
-    WSI_RETURN_IF_ERROR(
-        WritePlan(a.output, plan, [&](int i) { return lowered.Data(i); }, {.force = a.force}));
-  }
-  if (fits.ok() || (a.json && fits.code() == ErrorCode::kResources)) {
-    PrintSummary(a, plan, fits.ok());
-  }
-  return fits;
+  WSI_RETURN_IF_ERROR(
+      WritePlan(a.output, plan, [&](int i) { return lowered.Data(i); }, {.force = a.force}));
+  PrintSummary({.plan = &plan, .path = a.output, .json = a.json});
+  return {};
 }
 
 // The options that decide what the plan is, as "--name=value".
@@ -313,14 +284,6 @@ void AddPlanOptions(CLI::App& command, Arguments& a) {
   command.add_option("--precision", a.precision, "fp32, fp16 or bf16")
       ->check(CLI::IsMember({"fp32", "fp16", "bf16"}))
       ->capture_default_str();
-  command.add_option("--memory", a.memory, "auto, resident, offload, managed or stream")
-      ->check(CLI::IsMember({"auto", "resident", "offload", "managed", "stream"}))
-      ->capture_default_str();
-  command.add_option("--device-mem", a.device_mem, "budget, for example 70GiB");
-  command.add_option("--host-mem", a.host_mem, "budget of the host tier, for example 100GiB");
-  command.add_option("--rates", a.rates,
-                     "what times are predicted with: cpu, h100, h200, v100 or a file of wsirun "
-                     "doctor --calibrate (default: by --device)");
   command.add_flag("--deterministic", a.deterministic, "same bits in every run");
   command.add_option("--dump-dir", a.dump_dir,
                      "write the graph behind every pass into this folder");
@@ -338,6 +301,7 @@ void AddCompileCommand(CLI::App& app, int* exit_code) {
   auto arguments = std::make_shared<Arguments>();
   AddModelOptions(*command, &arguments->model);
   AddPlanOptions(*command, *arguments);
+  AddMemoryOptions(*command, &arguments->memory);
   AddTrainingOptions(*command, *arguments);
   command->callback([=] {
     arguments->loss_given = command->count("--loss") > 0;
