@@ -89,9 +89,12 @@ void LivenessBuilder::Mention(ValueId id, int64_t begin, int64_t end) {
 
 void LivenessBuilder::MentionAll() {
   const int64_t behind_the_step = std::max<int64_t>(steps_, 1) + 1;  // Read by the caller.
+  // What is written from outside is there until the first instruction has run.
+  int64_t first = 0;
+  while (first < steps_ && FindOp(NodeAt(first).op)->is_view) ++first;
   for (int32_t i = 0; i < graph_.value_count(); ++i) {
     const Role role = graph_.value(ValueId{i}).role;
-    if (role == Role::kInput || role == Role::kTarget) Mention(ValueId{i}, 0, 1);
+    if (role == Role::kInput || role == Role::kTarget) Mention(ValueId{i}, 0, first + 1);
     groups_[static_cast<size_t>(i)].is_pinned = role != Role::kIntermediate;
   }
   const auto from = [&](ValueId id) { return std::max<int64_t>(made(id), 0); };
