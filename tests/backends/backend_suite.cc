@@ -10,12 +10,34 @@
 
 #include "runtime/backends/reference/reference_backend.h"
 #include "tests/backends/backend_cases.h"
+#include "tests/backends/half_types.h"
 #include "tests/backends/launch_runner.h"
 
 namespace wsi {
 namespace {
 
 constexpr double kEpsilon = 0x1p-23;  // Of single precision.
+
+// A case and the type of its activations.
+struct BackendRun {
+  BackendCase test;
+  DType type = DType::kF32;
+};
+void PrintTo(const BackendRun& run, std::ostream* out) {
+  PrintTo(run.test, out);
+  *out << " in " << DTypeName(run.type);
+}
+
+std::vector<BackendRun> BackendRuns() {
+  std::vector<BackendRun> runs;
+  for (const DType type : FloatTypesUnderTest()) {
+    const bool half = type == DType::kF16 || type == DType::kBF16;
+    for (const BackendCase& test : BackendCases()) {
+      if (!half || RunsInHalf(test.op)) runs.push_back({test, type});
+    }
+  }
+  return runs;
+}
 
 // Fresh in every run unless WSI_TEST_SEED says otherwise.
 int64_t RunSeed() {
@@ -31,11 +53,13 @@ std::vector<const Tensor*> Pointers(const BackendCase& test, const std::vector<T
   return pointers;
 }
 
-// Floats as `dtype`, other tensors as they are.
-std::vector<Tensor> Converted(const std::vector<Tensor>& tensors, DType dtype) {
+// Floats as `op` takes them, other tensors as they are.
+std::vector<Tensor> Converted(const std::string& op, const std::vector<Tensor>& tensors,
+                              DType dtype) {
   std::vector<Tensor> converted;
-  for (const Tensor& tensor : tensors) {
-    converted.push_back(tensor.Cast(IsFloat(tensor.dtype()) ? dtype : tensor.dtype()).value());
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const DType type = tensors[i].dtype();
+    converted.push_back(tensors[i].Cast(IsFloat(type) ? InputTypeOf(op, i, dtype) : type).value());
   }
   return converted;
 }
@@ -50,7 +74,7 @@ Attributes WithFloatType(Attributes attributes, DType dtype) {
   return attributes;
 }
 
-class BackendSuite : public testing::TestWithParam<BackendCase> {
+class BackendSuite : public testing::TestWithParam<BackendRun> {
  protected:
   // What MaxPool with the case's attributes gives as index of a random image.
   Tensor WindowIndex(const BackendCase& test) {
@@ -73,19 +97,35 @@ class BackendSuite : public testing::TestWithParam<BackendCase> {
     return inputs;
   }
 
-  // The launch of the case on `inputs`, which it borrows.
+  // The launch of the case on `inputs`, which it borrows. Types of two bytes give what
+  // fp64 gives, stored as OutputTypeOf says.
   Launch MakeLaunch(const BackendCase& test, const std::vector<Tensor>& inputs, DType dtype) {
     Launch launch{
         test.op, test.name, WithFloatType(test.attributes, dtype), Pointers(test, inputs), {},
         0,       {}};
-    const Status inferred = InferLaunch(launch, test.outputs);
-    EXPECT_TRUE(inferred.ok()) << inferred.message();
+    if (dtype != DType::kF16 && dtype != DType::kBF16) {
+      const Status inferred = InferLaunch(launch, test.outputs);
+      EXPECT_TRUE(inferred.ok()) << inferred.message();
+      return launch;
+    }
+    const std::vector<Tensor> exact = Converted(test.op, inputs, DType::kF64);
+    launch.outputs = MakeLaunch(test, exact, DType::kF64).outputs;
+    for (size_t i = 0; i < launch.outputs.size(); ++i) {
+      auto& output = launch.outputs[i];
+      if (output && output->dtype == DType::kF64) output->dtype = OutputTypeOf(test.op, i, dtype);
+    }
     return launch;
   }
 
   LaunchRunner backend_{MakeBackendUnderTest()};
   LaunchRunner reference_{MakeReferenceBackend()};
 };
+
+// What rounding `value` to `dtype` once may change; fp32 and fp64 have it in their bound.
+double RoundingOf(DType dtype, double value) {
+  if (dtype == DType::kF16) return 0x1p-11 * std::abs(value) + 0x1p-25;
+  return dtype == DType::kBF16 ? 0x1p-8 * std::abs(value) : 0.0;
+}
 
 void ExpectClose(const Tensor& got, const Tensor& want, const Bound& bound) {
   ASSERT_EQ(got.shape(), want.shape());
@@ -98,7 +138,8 @@ void ExpectClose(const Tensor& got, const Tensor& want, const Bound& bound) {
   for (size_t i = 0; i < a.size(); ++i) {
     if (std::isnan(b[i]) ? std::isnan(a[i]) : a[i] == b[i]) continue;
     const double magnitude = (bound.per_element ? std::abs(b[i]) : largest) + bound.floor;
-    const double allowed = kEpsilon * bound.c * std::sqrt(bound.length) * magnitude;
+    const double allowed =
+        kEpsilon * bound.c * std::sqrt(bound.length) * magnitude + RoundingOf(got.dtype(), b[i]);
     ASSERT_LE(std::abs(a[i] - b[i]), allowed)
         << "element " << i << " of " << want.shape().ToString() << ": got " << a[i] << ", wanted "
         << b[i];
@@ -106,15 +147,14 @@ void ExpectClose(const Tensor& got, const Tensor& want, const Bound& bound) {
 }
 
 TEST_P(BackendSuite, AgreesWithReference) {
-  const BackendCase& test = GetParam();
+  const auto& [test, type] = GetParam();
   SCOPED_TRACE(fmt::format("WSI_TEST_SEED={}", RunSeed()));
-  const std::vector<Tensor> drawn = Inputs(test);
-  const std::vector<Tensor> exact = Converted(drawn, DType::kF64);
+  const std::vector<Tensor> inputs = Converted(test.op, Inputs(test), type);
+  const std::vector<Tensor> exact = Converted(test.op, inputs, DType::kF64);
   const Launch reference = MakeLaunch(test, exact, DType::kF64);
   const Result<std::vector<Tensor>> want = reference_.Run(reference);
   ASSERT_TRUE(want.ok()) << want.status().message();
-  const std::vector<Tensor> inputs = Converted(drawn, FloatTypeUnderTest());
-  const Launch launch = MakeLaunch(test, inputs, FloatTypeUnderTest());
+  const Launch launch = MakeLaunch(test, inputs, type);
   const Result<std::vector<Tensor>> got = backend_.Run(launch);
   ASSERT_TRUE(got.ok()) << got.status().message();
   ASSERT_EQ(got->size(), want->size());
@@ -131,12 +171,12 @@ TEST_P(BackendSuite, AgreesWithReference) {
 
 // Sharing memory as OpDef::in_place allows changes no bit.
 TEST_P(BackendSuite, InPlaceChangesNothing) {
-  const BackendCase& test = GetParam();
+  const auto& [test, type] = GetParam();
   const OpDef* def = FindOp(test.op);
   ASSERT_NE(def, nullptr);
   SCOPED_TRACE(fmt::format("WSI_TEST_SEED={}", RunSeed()));
-  const std::vector<Tensor> inputs = Converted(Inputs(test), FloatTypeUnderTest());
-  Launch launch = MakeLaunch(test, inputs, FloatTypeUnderTest());
+  const std::vector<Tensor> inputs = Converted(test.op, Inputs(test), type);
+  Launch launch = MakeLaunch(test, inputs, type);
   const Result<std::vector<Tensor>> apart = backend_.Run(launch);
   ASSERT_TRUE(apart.ok()) << apart.status().message();
   for (const auto& [output, input] : def->in_place) {
@@ -144,8 +184,8 @@ TEST_P(BackendSuite, InPlaceChangesNothing) {
     const auto i = static_cast<size_t>(input);
     if (o >= launch.outputs.size() || !launch.outputs[o]) continue;
     if (i >= launch.inputs.size() || launch.inputs[i] == nullptr) continue;
-    const TensorType type{launch.inputs[i]->dtype(), launch.inputs[i]->shape()};
-    if (type != *launch.outputs[o]) continue;
+    const TensorType shared_type{launch.inputs[i]->dtype(), launch.inputs[i]->shape()};
+    if (shared_type != *launch.outputs[o]) continue;
     SCOPED_TRACE(fmt::format("output {} over input {}", output, input));
     launch.in_place = {output, input};
     const Result<std::vector<Tensor>> shared = backend_.Run(launch);
@@ -156,9 +196,11 @@ TEST_P(BackendSuite, InPlaceChangesNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Operators, BackendSuite, testing::ValuesIn(BackendCases()),
-                         [](const testing::TestParamInfo<BackendCase>& param) {
-                           return param.param.op + "_" + param.param.name;
+INSTANTIATE_TEST_SUITE_P(Operators, BackendSuite, testing::ValuesIn(BackendRuns()),
+                         [](const testing::TestParamInfo<BackendRun>& run) {
+                           const BackendCase& test = run.param.test;
+                           return fmt::format("{}_{}_{}", test.op, test.name,
+                                              DTypeName(run.param.type));
                          });
 
 TEST(BackendCoverage, EverySupportedOperatorHasACase) {

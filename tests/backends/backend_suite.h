@@ -3,13 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "runtime/backends/backend.h"
 
 namespace wsi {
 
 std::unique_ptr<Backend> MakeBackendUnderTest();
-// The float type that the backend is tested in.
-DType FloatTypeUnderTest();
+// The types of activations that the backend is tested with.
+std::vector<DType> FloatTypesUnderTest();
 
 }  // namespace wsi

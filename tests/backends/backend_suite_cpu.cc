@@ -4,6 +4,6 @@
 namespace wsi {
 
 std::unique_ptr<Backend> MakeBackendUnderTest() { return MakeCpuBackend({}); }
-DType FloatTypeUnderTest() { return DType::kF32; }
+std::vector<DType> FloatTypesUnderTest() { return {DType::kF32, DType::kF16, DType::kBF16}; }
 
 }  // namespace wsi

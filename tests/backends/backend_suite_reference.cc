@@ -6,6 +6,6 @@
 namespace wsi {
 
 std::unique_ptr<Backend> MakeBackendUnderTest() { return MakeReferenceBackend(); }
-DType FloatTypeUnderTest() { return DType::kF64; }
+std::vector<DType> FloatTypesUnderTest() { return {DType::kF64}; }
 
 }  // namespace wsi

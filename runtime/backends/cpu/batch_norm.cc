@@ -16,7 +16,6 @@ Status ExpectVectors(const LaunchSpec& launch, size_t tensor, std::initializer_l
   if (shape.rank() < 2 || shape.ElementCount() == 0) {
     return CompileError(launch, "wants a non-empty tensor with a channel axis");
   }
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, tensor, DType::kF32));
   const Shape vector = {shape[-1]};
   for (const size_t i : inputs) {
     WSI_RETURN_IF_ERROR(ExpectInput(launch, i, DType::kF32, vector));
@@ -38,18 +37,17 @@ double InverseDeviation(float variance, double epsilon) {
 
 Status NeedsY(const LaunchSpec& launch, bool relu, size_t i) {
   if (relu && !HasInput(launch, i)) return CompileError(launch, "relu=1 needs y");
-  return ExpectInput(launch, i, DType::kF32, launch.inputs[0].shape);
+  return ExpectInput(launch, i, launch.inputs[0].dtype, launch.inputs[0].shape);
 }
 
-}  // namespace
-
-KernelResult CompileBatchNormStats(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult Stats(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 2, 2));
   WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {}, {0, 1}));
   const ChannelRows rows = RowsOf(launch.inputs[0].shape);
   WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
   return MakeKernel([rows, &context](const LaunchArguments& a) {
-    ChannelMoments(context, rows, a.input<float>(0));
+    ChannelMoments(context, rows, a.input<T>(0));
     const auto mean = rows.totals(context.scratch, 0);
     const auto m2 = rows.totals(context.scratch, 1);
     const double inverse = 1.0 / static_cast<double>(rows.positions());
@@ -61,12 +59,13 @@ KernelResult CompileBatchNormStats(const LaunchSpec& launch, Context& context) {
 }
 
 // Inputs: x, scale, bias, mean, var, [residual].
-KernelResult CompileBatchNormApply(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult Apply(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 5, 6, 1, 1));
   const Shape& shape = launch.inputs[0].shape;
   WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {1, 2, 3, 4}, {}));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 5, DType::kF32, shape));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 5, StorageType<T>(), shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>(), shape));
   const ChannelRows rows = RowsOf(shape);
   WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
   const double epsilon = launch.attributes.Float("epsilon", 1e-5);
@@ -81,24 +80,24 @@ KernelResult CompileBatchNormApply(const LaunchSpec& launch, Context& context) {
     });
     const float* bias =
         rows.FillVector(context.scratch, 2, [&](int64_t c) { return a.input<float>(2)[c]; });
-    const float* residual = a.input<float>(5);
-    const NormalizationLoops& loops = GetNormalizationLoops();
+    const T* residual = a.input<T>(5);
+    const auto& loops = GetNormalizationLoops().Of<T>();
     ForChunks(context.pool, rows.chunks(), [&](int64_t begin, int64_t end, int64_t, int) {
       const int64_t at = begin * rows.channels();
-      loops.apply(a.input<float>(0) + at, residual == nullptr ? nullptr : residual + at, mean,
-                  factor, bias, (end - begin) * rows.channels(), rows.period(), relu,
-                  a.output<float>(0) + at);
+      loops.apply(a.input<T>(0) + at, residual == nullptr ? nullptr : residual + at, mean, factor,
+                  bias, (end - begin) * rows.channels(), rows.period(), relu, a.output<T>(0) + at);
     });
   });
 }
 
 // Inputs: dy, x, mean, var, [y]; outputs: dscale, dbias, [dz].
-KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult GradStats(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 4, 5, 2, 3));
   const Shape& shape = launch.inputs[0].shape;
   WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {2, 3}, {0, 1}));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32, shape));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 2, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, StorageType<T>(), shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 2, StorageType<T>(), shape));
   const bool relu = launch.attributes.Int("relu", 0) != 0;
   WSI_RETURN_IF_ERROR(NeedsY(launch, relu, 4));
   const ChannelRows rows = RowsOf(shape);
@@ -107,12 +106,12 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& contex
   return MakeKernel([rows, epsilon, relu, &context](const LaunchArguments& a) {
     const float* mean =
         rows.FillVector(context.scratch, 0, [&](int64_t c) { return a.input<float>(2)[c]; });
-    ChannelGradSums(context, rows,
-                    {.dy = a.input<float>(0),
-                     .x = a.input<float>(1),
-                     .y = relu ? a.input<float>(4) : nullptr,
-                     .mean = mean,
-                     .dz = a.output<float>(2)});
+    ChannelGradSums<T>(context, rows,
+                       {.dy = a.input<T>(0),
+                        .x = a.input<T>(1),
+                        .y = relu ? a.input<T>(4) : nullptr,
+                        .mean = mean,
+                        .dz = a.output<T>(2)});
     const auto sum = rows.totals(context.scratch, 0);
     const auto dot = rows.totals(context.scratch, 1);
     for (size_t c = 0; c < sum.size(); ++c) {
@@ -124,12 +123,13 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& contex
 }
 
 // Inputs: dy, x, scale, mean, var, dscale, dbias, [y].
-KernelResult CompileBatchNormGradApply(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult GradApply(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 7, 8, 1, 1));
   const Shape& shape = launch.inputs[0].shape;
   WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {2, 3, 4, 5, 6}, {}));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32, shape));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, StorageType<T>(), shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>(), shape));
   const bool relu = launch.attributes.Int("relu", 0) != 0;
   WSI_RETURN_IF_ERROR(NeedsY(launch, relu, 7));
   const ChannelRows rows = RowsOf(shape);
@@ -153,23 +153,24 @@ KernelResult CompileBatchNormGradApply(const LaunchSpec& launch, Context& contex
     const float* slope = rows.FillVector(scratch, 3, [&](int64_t c) {
       return gain(c) * deviation(c) * static_cast<double>(a.input<float>(5)[c]) * inverse_count;
     });
-    const float* y = relu ? a.input<float>(7) : nullptr;
-    const NormalizationLoops& loops = GetNormalizationLoops();
+    const T* y = relu ? a.input<T>(7) : nullptr;
+    const auto& loops = GetNormalizationLoops().Of<T>();
     ForChunks(context.pool, rows.chunks(), [&](int64_t begin, int64_t end, int64_t, int) {
       const int64_t at = begin * rows.channels();
-      loops.grad_apply(a.input<float>(0) + at, a.input<float>(1) + at,
-                       y == nullptr ? nullptr : y + at, mean, factor, shift, slope,
-                       (end - begin) * rows.channels(), rows.period(), a.output<float>(0) + at);
+      loops.grad_apply(a.input<T>(0) + at, a.input<T>(1) + at, y == nullptr ? nullptr : y + at,
+                       mean, factor, shift, slope, (end - begin) * rows.channels(), rows.period(),
+                       a.output<T>(0) + at);
     });
   });
 }
 
 // Inputs: dy, scale, var, [y].
-KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult GradFrozen(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 3, 4, 1, 1));
   const Shape& shape = launch.inputs[0].shape;
   WSI_RETURN_IF_ERROR(ExpectVectors(launch, 0, {1, 2}, {}));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>(), shape));
   const bool relu = launch.attributes.Int("relu", 0) != 0;
   WSI_RETURN_IF_ERROR(NeedsY(launch, relu, 3));
   const ChannelRows rows = RowsOf(shape);
@@ -180,14 +181,32 @@ KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch, Context& conte
       return static_cast<double>(a.input<float>(1)[c]) *
              InverseDeviation(a.input<float>(2)[c], epsilon);
     });
-    const float* y = relu ? a.input<float>(3) : nullptr;
-    const NormalizationLoops& loops = GetNormalizationLoops();
+    const T* y = relu ? a.input<T>(3) : nullptr;
+    const auto& loops = GetNormalizationLoops().Of<T>();
     ForChunks(context.pool, rows.chunks(), [&](int64_t begin, int64_t end, int64_t, int) {
       const int64_t at = begin * rows.channels();
-      loops.grad_scale(a.input<float>(0) + at, y == nullptr ? nullptr : y + at, factor,
-                       (end - begin) * rows.channels(), rows.period(), a.output<float>(0) + at);
+      loops.grad_scale(a.input<T>(0) + at, y == nullptr ? nullptr : y + at, factor,
+                       (end - begin) * rows.channels(), rows.period(), a.output<T>(0) + at);
     });
   });
+}
+
+}  // namespace
+
+KernelResult CompileBatchNormStats(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(Stats);
+}
+KernelResult CompileBatchNormApply(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(Apply);
+}
+KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(GradStats);
+}
+KernelResult CompileBatchNormGradApply(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(GradApply);
+}
+KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(GradFrozen);
 }
 
 }  // namespace wsi::cpu

@@ -7,24 +7,20 @@
 #include <type_traits>
 
 #include "runtime/backends/cpu/broadcast.h"
+#include "runtime/backends/cpu/conversion.h"
 #include "runtime/backends/cpu/pointwise.h"
-#include "runtime/base/tensor.h"
 
 namespace wsi::cpu {
 namespace {
 
-struct Half {
-  uint16_t bits;
-};
-struct BFloat16 {
-  uint16_t bits;
-};
-
-float Widen(Half v) { return HalfToFloat(v.bits); }
-float Widen(BFloat16 v) { return BFloat16ToFloat(v.bits); }
+// The value, of a C++ type.
 template <typename T>
-T Widen(T v) {
-  return v;
+auto ValueOf(T v) {
+  if constexpr (std::is_class_v<T>) {
+    return Load(v);
+  } else {
+    return v;
+  }
 }
 
 // Floats truncate towards zero and saturate, NaN gives 0.
@@ -43,14 +39,14 @@ To Saturate(double v) {
 
 template <typename From, typename To>
 To Convert(From from) {
-  const auto v = Widen(from);
+  const auto v = ValueOf(from);
   using Wide = decltype(v);
   if constexpr (std::is_same_v<To, bool>) {
     return v != 0;
-  } else if constexpr (std::is_same_v<To, Half>) {
-    return {FloatToHalf(static_cast<float>(v))};
-  } else if constexpr (std::is_same_v<To, BFloat16>) {
-    return {FloatToBFloat16(static_cast<float>(v))};
+  } else if constexpr (std::is_class_v<To>) {
+    To to;
+    Store(static_cast<float>(v), to);
+    return to;
   } else if constexpr (std::is_floating_point_v<std::remove_const_t<Wide>> &&
                        std::is_integral_v<To>) {
     return Saturate<To>(static_cast<double>(v));
@@ -84,7 +80,21 @@ CastLoop FindCastFrom(DType to) {
   return nullptr;
 }
 
+// Vector code for the casts that training in half precision makes.
+template <DType kFrom>
+void RunWiden(const std::byte* x, int64_t n, std::byte* y) {
+  Widen(kFrom, x, n, reinterpret_cast<float*>(y));
+}
+template <DType kTo>
+void RunNarrow(const std::byte* x, int64_t n, std::byte* y) {
+  Narrow(reinterpret_cast<const float*>(x), n, kTo, y);
+}
+
 CastLoop FindCast(DType from, DType to) {
+  if (to == DType::kF32 && from == DType::kBF16) return RunWiden<DType::kBF16>;
+  if (to == DType::kF32 && from == DType::kF16) return RunWiden<DType::kF16>;
+  if (from == DType::kF32 && to == DType::kBF16) return RunNarrow<DType::kBF16>;
+  if (from == DType::kF32 && to == DType::kF16) return RunNarrow<DType::kF16>;
   switch (from) {
     case DType::kF32: return FindCastFrom<float>(to);
     case DType::kF64: return FindCastFrom<double>(to);

@@ -39,15 +39,16 @@ float* ChannelRows::vector(const Scratch& scratch, int i) const {
   return reinterpret_cast<float*>(partial(scratch, chunks_.count(), 0)) + i * period();
 }
 
-void ChannelMoments(Context& context, const ChannelRows& rows, const float* x) {
-  const NormalizationLoops& loops = GetNormalizationLoops();
+template <typename T>
+void ChannelMoments(Context& context, const ChannelRows& rows, const T* x) {
+  const auto& loops = GetNormalizationLoops().Of<T>();
   const Scratch& scratch = context.scratch;
   const Chunks& chunks = rows.chunks();
   const int64_t channels = rows.channels();
   const int64_t period = rows.period();
   ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t chunk, int worker) {
     const int64_t whole = (end - begin) / rows.repeat();
-    const float* p = x + begin * channels;
+    const T* p = x + begin * channels;
     float* block = scratch.worker<float>(worker);
     loops.moments(p, whole, period, rows.partial(scratch, chunk, 0),
                   rows.partial(scratch, chunk, 1), block);
@@ -87,8 +88,10 @@ void ChannelMoments(Context& context, const ChannelRows& rows, const float* x) {
   });
 }
 
-void ChannelGradSums(Context& context, const ChannelRows& rows, const GradSumOperands& operands) {
-  const NormalizationLoops& loops = GetNormalizationLoops();
+template <typename T>
+void ChannelGradSums(Context& context, const ChannelRows& rows,
+                     const GradSumOperands<T>& operands) {
+  const auto& loops = GetNormalizationLoops().Of<T>();
   const Scratch& scratch = context.scratch;
   const Chunks& chunks = rows.chunks();
   const int64_t channels = rows.channels();
@@ -125,5 +128,12 @@ void ChannelGradSums(Context& context, const ChannelRows& rows, const GradSumOpe
     }
   }
 }
+
+template void ChannelMoments(Context&, const ChannelRows&, const float*);
+template void ChannelGradSums(Context&, const ChannelRows&, const GradSumOperands<float>&);
+template void ChannelMoments(Context&, const ChannelRows&, const Half*);
+template void ChannelGradSums(Context&, const ChannelRows&, const GradSumOperands<Half>&);
+template void ChannelMoments(Context&, const ChannelRows&, const BFloat16*);
+template void ChannelGradSums(Context&, const ChannelRows&, const GradSumOperands<BFloat16>&);
 
 }  // namespace wsi::cpu

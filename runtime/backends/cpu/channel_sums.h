@@ -9,7 +9,7 @@
 
 namespace wsi::cpu {
 
-// `positions` x `channels` floats as rows of `repeat` positions each, so that rows of
+// `positions` x `channels` elements as rows of `repeat` positions each, so that rows of
 // narrow tensors are wide enough for vectors; the last row may be shorter.
 class ChannelRows {
  public:
@@ -50,16 +50,19 @@ class ChannelRows {
 };
 
 // totals(0) = mean and totals(1) = sum of squared deviations of each channel of x.
-void ChannelMoments(Context& context, const ChannelRows& rows, const float* x);
+template <typename T>
+void ChannelMoments(Context& context, const ChannelRows& rows, const T* x);
 
+template <typename T>
 struct GradSumOperands {
-  const float* dy = nullptr;
-  const float* x = nullptr;
-  const float* y = nullptr;     // Null: dz = dy; else dz = dy where y > 0.
+  const T* dy = nullptr;
+  const T* x = nullptr;
+  const T* y = nullptr;         // Null: dz = dy; else dz = dy where y > 0.
   const float* mean = nullptr;  // period() floats.
-  float* dz = nullptr;          // Null: not stored.
+  T* dz = nullptr;              // Null: not stored.
 };
 // totals(0) = sum of dz and totals(1) = sum of dz * (x - mean).
-void ChannelGradSums(Context& context, const ChannelRows& rows, const GradSumOperands& operands);
+template <typename T>
+void ChannelGradSums(Context& context, const ChannelRows& rows, const GradSumOperands<T>& operands);
 
 }  // namespace wsi::cpu

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "runtime/backends/cpu/conversion.h"
+
 namespace wsi::cpu {
 namespace {
 
@@ -58,6 +60,12 @@ Status ExpectInput(const LaunchSpec& launch, size_t i, DType dtype) {
 }
 Status ExpectInput(const LaunchSpec& launch, size_t i, DType dtype, const Shape& shape) {
   return ExpectOperand(launch, "input", i, InputOrNull(launch, i), dtype, &shape);
+}
+Status ExpectFloat(const LaunchSpec& launch, size_t i) {
+  const OperandSpec* operand = InputOrNull(launch, i);
+  if (operand == nullptr || operand->dtype == DType::kF32 || IsHalf(operand->dtype)) return {};
+  return CompileError(launch, fmt::format("input {} is {}, expected f32, f16 or bf16", i,
+                                          DTypeName(operand->dtype)));
 }
 Status ExpectOutput(const LaunchSpec& launch, size_t i, DType dtype) {
   return ExpectOperand(launch, "output", i, OutputOrNull(launch, i), dtype, nullptr);

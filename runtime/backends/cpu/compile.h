@@ -10,6 +10,7 @@
 
 #include "runtime/backends/backend.h"
 #include "runtime/backends/cpu/scratch.h"
+#include "runtime/backends/cpu/storage.h"
 #include "runtime/backends/cpu/thread_pool.h"
 
 namespace wsi::cpu {
@@ -60,7 +61,33 @@ Status ExpectOperands(const LaunchSpec& launch, size_t min_inputs, size_t max_in
 Status ExpectInput(const LaunchSpec& launch, size_t i, DType dtype);
 Status ExpectInput(const LaunchSpec& launch, size_t i, DType dtype, const Shape& shape);
 Status ExpectOutput(const LaunchSpec& launch, size_t i, DType dtype);
+// The operand, if present, is f32, f16 or bf16.
+Status ExpectFloat(const LaunchSpec& launch, size_t i);
 Status ExpectOutput(const LaunchSpec& launch, size_t i, DType dtype, const Shape& shape);
+
+// compile(T()) for the type T that values of `dtype` are stored as: float, Half or BFloat16.
+template <typename F>
+KernelResult CompileByStorage(const LaunchSpec& launch, DType dtype, const F& compile) {
+  switch (dtype) {
+    case DType::kF32: return compile(float());
+    case DType::kF16: return compile(Half());
+    case DType::kBF16: return compile(BFloat16());
+    default: return CompileError(launch, "wants f32, f16 or bf16");
+  }
+}
+// As above, and double.
+template <typename F>
+KernelResult CompileByFloat(const LaunchSpec& launch, DType dtype, const F& compile) {
+  return dtype == DType::kF64 ? compile(double()) : CompileByStorage(launch, dtype, compile);
+}
+// `kCompile` is a template over the storage type of the first operand.
+#define WSI_BY_STORAGE(kCompile)                                                         \
+  CompileByStorage(launch, launch.inputs.empty() ? DType::kF32 : launch.inputs[0].dtype, \
+                   [&]<typename T>(T) { return kCompile<T>(launch, context); })
+
+#define WSI_BY_FLOAT(kCompile)                                                         \
+  CompileByFloat(launch, launch.inputs.empty() ? DType::kF32 : launch.inputs[0].dtype, \
+                 [&]<typename T>(T) { return kCompile<T>(launch, context); })
 
 // [begin, end) cut into chunks of `grain` items, by size alone.
 struct Chunks {

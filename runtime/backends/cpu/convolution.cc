@@ -1,6 +1,8 @@
 #include "runtime/backends/cpu/convolution.h"
 
+#include "runtime/backends/cpu/conversion.h"
 #include "runtime/backends/cpu/convolution_kernel.h"
+#include "runtime/backends/cpu/isa.h"
 
 namespace wsi::cpu {
 namespace {
@@ -12,7 +14,14 @@ Result<Convolution> MakeConvolution(const LaunchSpec& launch, const Shape& x, co
   if (launch.attributes.Int("channels_last", 0) == 0) {
     return CompileError(launch, "wants channels_last=1; compile with the layout pass");
   }
+  const DType stored = launch.inputs[0].dtype;
+  if (stored != DType::kF32 && !IsHalf(stored)) {
+    return CompileError(launch, "wants f32, f16 or bf16 operands");
+  }
+  const bool native = stored == DType::kBF16 && MultipliesBFloat16();
   Convolution c;
+  c.stored = stored;
+  c.computed = native ? stored : DType::kF32;
   WSI_ASSIGN_OR_RETURN(c.window, Window::Make(launch, x, y));
   c.spatial = x.rank() - 2;
   c.output_channels = y[-1];
@@ -45,7 +54,7 @@ KernelResult CompileKind(const LaunchSpec& launch, const Convolution& c, Convolu
   if (c.groups > 1 && c.groups == c.window.channels && c.groups == c.output_channels) {
     return CompileDepthwise(c, kind, context);
   }
-  if (kind == ConvolutionKind::kWeightGrad && c.IsPointwise()) {
+  if (kind == ConvolutionKind::kWeightGrad && c.IsPointwise() && !c.IsConverted()) {
     return CompilePointwiseWeightGrad(c, context);
   }
   const bool bias = kind == ConvolutionKind::kForward && HasInput(launch, 2);
@@ -62,10 +71,9 @@ KernelResult CompileConv(const LaunchSpec& launch, Context& context) {
   const Shape& y = launch.outputs[0].shape;
   WSI_ASSIGN_OR_RETURN(const Convolution c,
                        MakeConvolution(launch, launch.inputs[0].shape, launch.inputs[1].shape, y));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 2, DType::kF32, Shape{c.output_channels}));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, c.stored));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 2, c.stored, Shape{c.output_channels}));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, c.stored));
   return CompileKind(launch, c, ConvolutionKind::kForward, context);
 }
 
@@ -75,9 +83,8 @@ KernelResult CompileConvInputGrad(const LaunchSpec& launch, Context& context) {
   WSI_ASSIGN_OR_RETURN(const Shape x, Shape::Make(launch.attributes.Ints("input_shape")));
   WSI_ASSIGN_OR_RETURN(const Convolution c,
                        MakeConvolution(launch, x, launch.inputs[1].shape, launch.inputs[0].shape));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, x));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, c.stored));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, c.stored, x));
   return CompileKind(launch, c, ConvolutionKind::kInputGrad, context);
 }
 
@@ -87,8 +94,7 @@ KernelResult CompileConvWeightGrad(const LaunchSpec& launch, Context& context) {
   WSI_ASSIGN_OR_RETURN(const Shape w, Shape::Make(launch.attributes.Ints("weight_shape")));
   WSI_ASSIGN_OR_RETURN(const Convolution c,
                        MakeConvolution(launch, launch.inputs[0].shape, w, launch.inputs[1].shape));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, c.stored));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, w));
   return CompileKind(launch, c, ConvolutionKind::kWeightGrad, context);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "runtime/backends/cpu/conversion.h"
 #include "runtime/backends/cpu/loops/pointwise_loops.h"
 
 namespace wsi::cpu {
@@ -39,18 +40,38 @@ Status ConvolutionKernel::Prepare() {
   if (primitives_.empty()) return {};
   for (const auto& p : primitives_) {
     scratchpad_bytes_ = std::max(scratchpad_bytes_, PaddedBytes(p->scratchpad));
-    blocked_bytes_ =
-        std::max(blocked_bytes_, PaddedBytes(p->blocked_x) + PaddedBytes(p->blocked_y));
+  }
+  return RequireScratch();
+}
+
+// Shared: the weights in oneDNN's layouts and, where they are converted, as they come; or
+// the lanes of a weight gradient. A worker: oneDNN's scratchpad, a slab's weight gradient,
+// copies of the slab's x and y.
+Status ConvolutionKernel::RequireScratch() {
+  Bytes copies = 0;
+  for (const auto& p : primitives_) {
+    copies = std::max(copies, PaddedBytes(p->blocked_x) + PaddedBytes(p->blocked_y));
+    if (convolution_.IsConverted()) {
+      copies = std::max(copies, PaddedBytes(p->x) + PaddedBytes(p->y));
+    }
   }
   const Bytes weight_bytes = PaddedBytes(layouts_.back().desc);
+  copies_ = scratchpad_bytes_;
   if (kind_ != ConvolutionKind::kWeightGrad) {
-    return context_.scratch.Require(layouts_.back().offset + weight_bytes, scratchpad_bytes_);
+    converted_weights_ = layouts_.back().offset + weight_bytes;
+    converted_bias_ = converted_weights_;
+    Bytes shared = converted_weights_;
+    if (convolution_.IsConverted()) {
+      converted_bias_ += AlignUp(convolution_.weight_elements() * 4, 4096);
+      shared = converted_bias_ + convolution_.output_channels * 4;
+    }
+    return context_.scratch.Require(shared, copies_ + copies);
   }
+  copies_ += weight_bytes;
   weight_floats_ = weight_bytes / 4;
   lanes_ = std::min(static_cast<int64_t>(slabs_.size()),
                     std::clamp<int64_t>(kPartialBytes / weight_bytes, 4, 16));
-  return context_.scratch.Require(lanes_ * weight_bytes,
-                                  scratchpad_bytes_ + weight_bytes + blocked_bytes_);
+  return context_.scratch.Require(lanes_ * weight_bytes, copies_ + copies);
 }
 
 // The primitive of a slab: with the weight layout of the first, as long as oneDNN has a
@@ -81,7 +102,9 @@ Status ConvolutionKernel::MakePrimitives(const std::vector<Slab>& slabs) {
 
 Status ConvolutionKernel::MakeLayouts() {
   const dnnl::engine& engine = context_.dnnl.engine;
-  const dnnl::memory::desc plain = PlainWeights(convolution_);
+  const bool gradient = kind_ == ConvolutionKind::kWeightGrad;
+  const dnnl::memory::desc plain =
+      PlainWeights(convolution_, gradient ? DType::kF32 : convolution_.computed);
   Bytes offset = 0;
   for (const auto& primitive : primitives_) {
     const dnnl::memory::desc& desc = primitive->weights;
@@ -89,7 +112,6 @@ Status ConvolutionKernel::MakeLayouts() {
                                    [&](const WeightLayout& other) { return other.desc == desc; });
     if (known) continue;
     WeightLayout layout{.desc = desc, .reorder = {}, .offset = offset};
-    const bool gradient = kind_ == ConvolutionKind::kWeightGrad;
     if (desc != plain) {
       WSI_ASSIGN_OR_RETURN(layout.reorder, gradient
                                                ? MakeReorder(engine, convolution_, desc, plain)
@@ -120,7 +142,7 @@ void ConvolutionKernel::AddSlab(const Slab& slab) {
       work.blocked_y = dnnl::memory(p.blocked_y, engine, DNNL_MEMORY_NONE);
     }
     if (bias_) {
-      const dnnl::memory::desc bias({convolution_.output_channels}, dnnl::memory::data_type::f32,
+      const dnnl::memory::desc bias({convolution_.output_channels}, DnnlType(convolution_.computed),
                                     dnnl::memory::format_tag::x);
       work.bias = dnnl::memory(bias, engine, DNNL_MEMORY_NONE);
     }
@@ -142,34 +164,37 @@ Status ConvolutionKernel::RunReorder(const std::vector<ReorderPart>& reorder, co
   return failed ? InternalError("oneDNN could not reorder weights") : Status();
 }
 
-Status ConvolutionKernel::RunSlab(SlabWork& work, const LaunchArguments& arguments, int worker) {
-  const Slab& slab = work.slab;
+ConvolutionKernel::Part ConvolutionKernel::InputPart(const Slab& slab) const {
   const Convolution& c = convolution_;
-  const int64_t x_offset =
-      (slab.first_image * c.rows().input + slab.input_begin) * c.input_row_elements();
-  const int64_t y_offset =
-      (slab.first_image * c.rows().output + slab.output_begin) * c.output_row_elements();
-  if (work.primitive == nullptr) {
-    float* dx = arguments.output<float>(0) + x_offset;
-    std::fill(dx, dx + slab.images * slab.input_rows * c.input_row_elements(), 0.0F);
-    return {};
-  }
+  const int64_t row = slab.first_image * c.rows().input + slab.input_begin;
+  return {row * c.input_row_elements(), slab.images * slab.input_rows * c.input_row_elements()};
+}
+
+ConvolutionKernel::Part ConvolutionKernel::OutputPart(const Slab& slab) const {
+  const Convolution& c = convolution_;
+  const int64_t row = slab.first_image * c.rows().output + slab.output_begin;
+  return {row * c.output_row_elements(), slab.images * slab.output_rows * c.output_row_elements()};
+}
+
+Status ConvolutionKernel::RunPrimitive(SlabWork& work, const std::byte* from, std::byte* to,
+                                       const LaunchArguments& arguments, int worker) {
   const dnnl::stream& stream = context_.dnnl.streams[static_cast<size_t>(worker)];
-  SetHandle(work.scratchpad, context_.scratch.worker<float>(worker));
+  const bool gradient = kind_ == ConvolutionKind::kInputGrad;
+  const std::byte* shared = context_.scratch.shared<std::byte>();
+  const std::byte* plain =
+      convolution_.IsConverted() ? shared + converted_weights_ : arguments.inputs[1];
   const WeightLayout& layout = layouts_[work.layout];
-  const float* reordered = context_.scratch.shared<float>() + layout.offset / 4;
-  SetHandle(work.weights, layout.reorder.empty() ? arguments.input<float>(1) : reordered);
-  if (kind_ == ConvolutionKind::kInputGrad) {
-    SetHandle(work.x, arguments.output<float>(0) + x_offset);
-    SetHandle(work.y, arguments.input<float>(0) + y_offset);
+  SetHandle(work.scratchpad, context_.scratch.worker<std::byte>(worker));
+  SetHandle(work.weights, layout.reorder.empty() ? plain : shared + layout.offset);
+  SetHandle(gradient ? work.y : work.x, from);
+  SetHandle(gradient ? work.x : work.y, to);
+  if (gradient) {
     return Execute(work.primitive->primitive, stream,
                    {{DNNL_ARG_DIFF_SRC, work.x.get()},
                     {DNNL_ARG_DIFF_DST, work.y.get()},
                     {DNNL_ARG_WEIGHTS, work.weights.get()},
                     {DNNL_ARG_SCRATCHPAD, work.scratchpad.get()}});
   }
-  SetHandle(work.x, arguments.input<float>(0) + x_offset);
-  SetHandle(work.y, arguments.output<float>(0) + y_offset);
   if (!bias_) {
     return Execute(work.primitive->primitive, stream,
                    {{DNNL_ARG_SRC, work.x.get()},
@@ -177,7 +202,7 @@ Status ConvolutionKernel::RunSlab(SlabWork& work, const LaunchArguments& argumen
                     {DNNL_ARG_DST, work.y.get()},
                     {DNNL_ARG_SCRATCHPAD, work.scratchpad.get()}});
   }
-  SetHandle(work.bias, arguments.input<float>(2));
+  SetHandle(work.bias, convolution_.IsConverted() ? shared + converted_bias_ : arguments.inputs[2]);
   return Execute(work.primitive->primitive, stream,
                  {{DNNL_ARG_SRC, work.x.get()},
                   {DNNL_ARG_WEIGHTS, work.weights.get()},
@@ -186,10 +211,31 @@ Status ConvolutionKernel::RunSlab(SlabWork& work, const LaunchArguments& argumen
                   {DNNL_ARG_SCRATCHPAD, work.scratchpad.get()}});
 }
 
+Status ConvolutionKernel::RunSlab(SlabWork& work, const LaunchArguments& arguments, int worker) {
+  const bool gradient = kind_ == ConvolutionKind::kInputGrad;
+  const Part in = gradient ? OutputPart(work.slab) : InputPart(work.slab);
+  const Part out = gradient ? InputPart(work.slab) : OutputPart(work.slab);
+  const DType stored = convolution_.stored;
+  const std::byte* from = arguments.inputs[0] + in.offset * DTypeBytes(stored);
+  std::byte* to = arguments.outputs[0] + out.offset * DTypeBytes(stored);
+  if (work.primitive == nullptr) {
+    std::fill_n(to, out.elements * DTypeBytes(stored), std::byte{0});
+    return {};
+  }
+  if (!convolution_.IsConverted()) return RunPrimitive(work, from, to, arguments, worker);
+  std::byte* wide = context_.scratch.worker<std::byte>(worker) + copies_;
+  float* wide_from = reinterpret_cast<float*>(wide);
+  float* wide_to = wide_from + AlignUp(in.elements, 1024);
+  Widen(stored, from, in.elements, wide_from);
+  WSI_RETURN_IF_ERROR(
+      RunPrimitive(work, wide, reinterpret_cast<std::byte*>(wide_to), arguments, worker));
+  Narrow(wide_to, out.elements, stored, to);
+  return {};
+}
+
 Status ConvolutionKernel::BlockActivations(SlabWork& work, int worker) {
   const dnnl::stream& stream = context_.dnnl.streams[static_cast<size_t>(worker)];
-  std::byte* scratch =
-      context_.scratch.worker<std::byte>(worker) + scratchpad_bytes_ + weight_floats_ * 4;
+  std::byte* scratch = context_.scratch.worker<std::byte>(worker) + copies_;
   SetHandle(work.blocked_x, scratch);
   SetHandle(work.blocked_y, scratch + PaddedBytes(work.primitive->blocked_x));
   WSI_RETURN_IF_ERROR(
@@ -202,12 +248,22 @@ Status ConvolutionKernel::BlockActivations(SlabWork& work, int worker) {
 // Writes the slab's weight gradient in oneDNN's layout to `out`.
 Status ConvolutionKernel::RunWeightGradSlab(SlabWork& work, const LaunchArguments& arguments,
                                             float* out, int worker) {
-  const Slab& slab = work.slab;
-  const Convolution& c = convolution_;
-  const int64_t x_row = slab.first_image * c.rows().input + slab.input_begin;
-  const int64_t y_row = slab.first_image * c.rows().output + slab.output_begin;
-  SetHandle(work.x, arguments.input<float>(0) + x_row * c.input_row_elements());
-  SetHandle(work.y, arguments.input<float>(1) + y_row * c.output_row_elements());
+  const Part x_part = InputPart(work.slab);
+  const Part y_part = OutputPart(work.slab);
+  const DType stored = convolution_.stored;
+  const std::byte* x = arguments.inputs[0] + x_part.offset * DTypeBytes(stored);
+  const std::byte* y = arguments.inputs[1] + y_part.offset * DTypeBytes(stored);
+  if (convolution_.IsConverted()) {
+    std::byte* wide = context_.scratch.worker<std::byte>(worker) + copies_;
+    float* wide_x = reinterpret_cast<float*>(wide);
+    float* wide_y = wide_x + AlignUp(x_part.elements, 1024);
+    Widen(stored, x, x_part.elements, wide_x);
+    Widen(stored, y, y_part.elements, wide_y);
+    x = wide;
+    y = reinterpret_cast<const std::byte*>(wide_y);
+  }
+  SetHandle(work.x, x);
+  SetHandle(work.y, y);
   SetHandle(work.weights, out);
   SetHandle(work.scratchpad, context_.scratch.worker<float>(worker));
   const bool blocked = work.primitive->blocked_x.get_ndims() > 0;
@@ -222,7 +278,7 @@ Status ConvolutionKernel::RunWeightGradSlab(SlabWork& work, const LaunchArgument
 Status ConvolutionKernel::RunLane(const LaunchArguments& arguments, int64_t lane, int worker) {
   float* sum = context_.scratch.shared<float>() + lane * weight_floats_;
   float* part = context_.scratch.worker<float>(worker) + scratchpad_bytes_ / 4;
-  const PointwiseLoops& loops = GetPointwiseLoops();
+  const auto& loops = GetPointwiseLoops().f32;
   for (size_t s = static_cast<size_t>(lane); s < slabs_.size(); s += static_cast<size_t>(lanes_)) {
     const bool first = s == static_cast<size_t>(lane);
     WSI_RETURN_IF_ERROR(RunWeightGradSlab(slabs_[s], arguments, first ? sum : part, worker));
@@ -233,7 +289,7 @@ Status ConvolutionKernel::RunLane(const LaunchArguments& arguments, int64_t lane
 
 // Partial result 0 becomes the sum of all, added in the order of the lanes.
 void ConvolutionKernel::AddPartials() {
-  const PointwiseLoops& loops = GetPointwiseLoops();
+  const auto& loops = GetPointwiseLoops().f32;
   float* sum = context_.scratch.shared<float>();
   // A chunk stays in the first-level cache while the others are added to it.
   ForChunks(context_.pool, ChunksOf(weight_floats_, 1, 4096),
@@ -259,11 +315,29 @@ Status ConvolutionKernel::RunWeightGrad(const LaunchArguments& arguments) {
   return {};
 }
 
+void ConvolutionKernel::ConvertWeights(const LaunchArguments& arguments) {
+  const DType stored = convolution_.stored;
+  std::byte* shared = context_.scratch.shared<std::byte>();
+  float* weights = reinterpret_cast<float*>(shared + converted_weights_);
+  const Chunks chunks = ChunksOf(convolution_.weight_elements(), 1, kGrain);
+  ForChunks(context_.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+    Widen(stored, arguments.inputs[1] + begin * DTypeBytes(stored), end - begin, weights + begin);
+  });
+  if (!bias_) return;
+  Widen(stored, arguments.inputs[2], convolution_.output_channels,
+        reinterpret_cast<float*>(shared + converted_bias_));
+}
+
 Status ConvolutionKernel::Run(const LaunchArguments& arguments) {
   if (kind_ == ConvolutionKind::kWeightGrad) return RunWeightGrad(arguments);
+  std::byte* shared = context_.scratch.shared<std::byte>();
+  const std::byte* plain = arguments.inputs[1];
+  if (convolution_.IsConverted()) {
+    ConvertWeights(arguments);
+    plain = shared + converted_weights_;
+  }
   for (const WeightLayout& layout : layouts_) {
-    WSI_RETURN_IF_ERROR(RunReorder(layout.reorder, arguments.input<float>(1),
-                                   context_.scratch.shared<float>() + layout.offset / 4));
+    WSI_RETURN_IF_ERROR(RunReorder(layout.reorder, plain, shared + layout.offset));
   }
   std::atomic<bool> failed = false;
   context_.pool.ParallelFor(static_cast<int64_t>(slabs_.size()), [&](int64_t i, int worker) {

@@ -51,7 +51,19 @@ class ConvolutionKernel final : public Kernel {
   Status MakePrimitives(const std::vector<Slab>& slabs);
   Result<SlabPrimitive> MakePrimitive(const Slab& slab) const;
   Status MakeLayouts();
+  Status RequireScratch();
   void AddSlab(const Slab& slab);
+  // The elements of x or dx, and of y or dy, that belong to a slab.
+  struct Part {
+    int64_t offset = 0;
+    int64_t elements = 0;
+  };
+  Part InputPart(const Slab& slab) const;
+  Part OutputPart(const Slab& slab) const;
+  void ConvertWeights(const LaunchArguments& arguments);
+  // Forward or input gradient of one slab, between tensors of the computed type.
+  Status RunPrimitive(SlabWork& work, const std::byte* from, std::byte* to,
+                      const LaunchArguments& arguments, int worker);
   Status RunSlab(SlabWork& work, const LaunchArguments& arguments, int worker);
   Status RunWeightGradSlab(SlabWork& work, const LaunchArguments& arguments, float* out,
                            int worker);
@@ -72,9 +84,11 @@ class ConvolutionKernel final : public Kernel {
   std::vector<SlabWork> slabs_;
   int64_t weight_floats_ = 0;  // Of a weight gradient's partial result, padded.
   int64_t lanes_ = 1;
-  // Of a worker's scratch: oneDNN's part, one copy of the weights, blocked activations.
   Bytes scratchpad_bytes_ = 0;
-  Bytes blocked_bytes_ = 0;
+  // Offsets in a worker's scratch and in the shared one.
+  Bytes copies_ = 0;  // Of a slab's x and y, blocked or converted.
+  Bytes converted_weights_ = 0;
+  Bytes converted_bias_ = 0;
 };
 
 }  // namespace wsi::cpu

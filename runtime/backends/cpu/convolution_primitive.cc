@@ -8,6 +8,7 @@ namespace {
 using dnnl::memory;
 
 constexpr memory::data_type kF32 = memory::data_type::f32;
+constexpr memory::data_type TypeOf(const Convolution& c) { return DnnlType(c.computed); }
 // Output channels of a part of a weight reorder, up to a multiple of the block size.
 constexpr int64_t kReorderChannels = 64;
 constexpr int64_t kReorderElements = int64_t{1} << 17;  // Smaller weights stay whole.
@@ -70,10 +71,10 @@ Description Describe(const Convolution& c, const Slab& slab, bool bias,
     // oneDNN wants no more padding than the last window reaches.
     d.pad_end.push_back(i == 0 ? slab.pad_end : axis.pad_end);
   }
-  d.x = memory::desc(x, kF32, ChannelsLast(c.spatial));
-  d.y = memory::desc(y, kF32, ChannelsLast(c.spatial));
-  d.weights = weights.value_or(memory::desc(WeightDims(c), kF32, memory::format_tag::any));
-  if (bias) d.bias = memory::desc({c.output_channels}, kF32, memory::format_tag::x);
+  d.x = memory::desc(x, TypeOf(c), ChannelsLast(c.spatial));
+  d.y = memory::desc(y, TypeOf(c), ChannelsLast(c.spatial));
+  d.weights = weights.value_or(memory::desc(WeightDims(c), TypeOf(c), memory::format_tag::any));
+  if (bias) d.bias = memory::desc({c.output_channels}, TypeOf(c), memory::format_tag::x);
   d.attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   return d;
 }
@@ -101,7 +102,7 @@ Result<SlabPrimitive> MakeSlabPrimitive(const dnnl::engine& engine, const Convol
     SlabPrimitive result;
     result.x = d.x;
     result.y = d.y;
-    const memory::desc any(WeightDims(convolution), kF32, memory::format_tag::any);
+    const memory::desc any(WeightDims(convolution), TypeOf(convolution), memory::format_tag::any);
     if (kind == ConvolutionKind::kForward) {
       const auto forward = ForwardDesc(engine, d, d.weights);
       result.primitive = dnnl::convolution_forward(forward);
@@ -133,9 +134,10 @@ Result<SlabPrimitive> MakeSlabPrimitive(const dnnl::engine& engine, const Convol
       result.implementation = backward.impl_info_str();
       return result;
     }
+    const memory::desc gradient(WeightDims(convolution), kF32, memory::format_tag::any);
     const dnnl::convolution_backward_weights::primitive_desc backward(
-        engine, kDirect, x, d.weights, y, d.strides, d.dilations, d.pad_begin, d.pad_end, hint,
-        d.attributes);
+        engine, kDirect, x, weights.value_or(gradient), y, d.strides, d.dilations, d.pad_begin,
+        d.pad_end, hint, d.attributes);
     result.primitive = dnnl::convolution_backward_weights(backward);
     result.weights = backward.diff_weights_desc();
     result.scratchpad = backward.scratchpad_desc();
@@ -144,7 +146,7 @@ Result<SlabPrimitive> MakeSlabPrimitive(const dnnl::engine& engine, const Convol
   });
 }
 
-memory::desc PlainWeights(const Convolution& c) {
+memory::desc PlainWeights(const Convolution& c, DType dtype) {
   const memory::dims dims = WeightDims(c);
   const int64_t channels = c.window.channels / c.groups;
   memory::dims strides;
@@ -157,7 +159,7 @@ memory::desc PlainWeights(const Convolution& c) {
     stride /= c.axis(i).kernel;
     strides.push_back(stride);
   }
-  return {dims, kF32, strides};
+  return {dims, DnnlType(dtype), strides};
 }
 
 Result<std::vector<ReorderPart>> MakeReorder(const dnnl::engine& engine, const Convolution& c,

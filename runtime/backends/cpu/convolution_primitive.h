@@ -33,9 +33,9 @@ Result<SlabPrimitive> MakeSlabPrimitive(const dnnl::engine& engine, const Convol
                                         ConvolutionKind kind, const Slab& slab, bool bias,
                                         const std::optional<dnnl::memory::desc>& weights);
 
-// The weights as the plan holds them: output channels, spatial axes, input channels
-// of a group, row-major.
-dnnl::memory::desc PlainWeights(const Convolution& convolution);
+// The weights, or their gradient, as the plan orders them: output channels, spatial
+// axes, input channels of a group, row-major.
+dnnl::memory::desc PlainWeights(const Convolution& convolution, DType dtype);
 
 // One part of a copy between two layouts of the same weights; the parts run side by
 // side. Offsets are within the descriptors.

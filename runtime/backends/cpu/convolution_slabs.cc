@@ -15,6 +15,8 @@ int64_t Extent(const WindowAxis& axis) { return (axis.kernel - 1) * axis.dilatio
 
 // Elements of the blocked copies of a slab, x and y together.
 constexpr int64_t kBlockedElements = int64_t{1} << 21;
+// Elements of x or of y of a slab that is converted to fp32, but for slabs of one row.
+constexpr int64_t kConvertedElements = int64_t{1} << 20;
 
 // Into how many slabs the rows of one image are cut, of `rows` in all.
 int64_t SlabsPerImage(const Convolution& c, ConvolutionKind kind, int64_t rows) {
@@ -37,8 +39,9 @@ int64_t SlabsPerImage(const Convolution& c, ConvolutionKind kind, int64_t rows) 
   slabs = std::min(slabs, std::max<int64_t>(rows / 4, 2));
   const int64_t elements = c.rows().input * c.input_row_elements();
   const int64_t output_elements = c.rows().output * c.output_row_elements();
-  slabs = std::max({slabs, CeilDiv(positions, kMaxPositions), CeilDiv(elements, kMaxElements),
-                    CeilDiv(output_elements, kMaxElements)});
+  const int64_t most = c.IsConverted() ? kConvertedElements : kMaxElements;
+  slabs = std::max({slabs, CeilDiv(positions, kMaxPositions), CeilDiv(elements, most),
+                    CeilDiv(output_elements, most)});
   return std::clamp<int64_t>(slabs, 1, std::max<int64_t>(rows, 1));
 }
 
@@ -108,6 +111,7 @@ bool Convolution::IsPointwise() const {
 
 bool WantsBlocks(const Convolution& c, ConvolutionKind kind) {
   constexpr int64_t kBlock = 16;
+  if (c.computed != DType::kF32) return false;
   if (kind != ConvolutionKind::kWeightGrad || c.spatial != 2 || c.groups != 1) return false;
   if (c.window.channels % kBlock != 0 || c.output_channels % kBlock != 0) return false;
   const int64_t least = Extent(c.rows()) * c.input_row_elements() + c.output_row_elements();
@@ -134,8 +138,9 @@ std::vector<Slab> CutConvolution(const Convolution& c, ConvolutionKind kind) {
     // Small images: several of them a slab.
     const int64_t image_elements =
         std::max(axis.input * c.input_row_elements(), axis.output * c.output_row_elements());
-    const int64_t images = std::clamp<int64_t>(kMaxElements / std::max<int64_t>(image_elements, 1),
-                                               1, CeilDiv(c.window.batch, 16));
+    const int64_t most = c.IsConverted() ? kConvertedElements : kMaxElements;
+    const int64_t images = std::clamp<int64_t>(most / std::max<int64_t>(image_elements, 1), 1,
+                                               CeilDiv(c.window.batch, 16));
     for (int64_t n = 0; n < c.window.batch; n += images) {
       Slab slab = WholeImage(axis);
       slab.first_image = n;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/backends/cpu/window.h"
+#include "runtime/base/dtype.h"
 
 namespace wsi::cpu {
 
@@ -18,7 +19,13 @@ struct Convolution {
   int spatial = 2;
   int64_t output_channels = 0;
   int64_t groups = 1;
+  // Of x, w and y and their gradients, but that of w is fp32 always.
+  DType stored = DType::kF32;
+  // What the products are made of: fp32 where the processor has none of `stored`. Slabs
+  // are converted then, one by one.
+  DType computed = DType::kF32;
 
+  bool IsConverted() const { return stored != computed; }
   const WindowAxis& axis(int i) const {
     return window.axes[size_t{3} - static_cast<size_t>(spatial) + static_cast<size_t>(i)];
   }
@@ -44,7 +51,7 @@ struct Slab {
   int64_t pad_end = 0;
 };
 
-// Whether each slab is first copied into blocks of 16 channels: oneDNN's weight
+// Whether each slab is first copied into blocks of 16 channels: oneDNN's fp32 weight
 // gradients of strided windows are up to twice as fast there, copies included.
 bool WantsBlocks(const Convolution& convolution, ConvolutionKind kind);
 

@@ -13,78 +13,83 @@ namespace {
 constexpr int64_t kPartialPositions = 1024;
 
 // w[c][t] -> out[t][c].
-void TransposeWeights(const float* w, int64_t taps, int64_t channels, float* out) {
+template <typename T>
+void TransposeWeights(const T* w, int64_t taps, int64_t channels, float* out) {
   for (int64_t t = 0; t < taps; ++t) {
-    for (int64_t c = 0; c < channels; ++c) out[t * channels + c] = w[c * taps + t];
+    for (int64_t c = 0; c < channels; ++c) out[t * channels + c] = Load(w[c * taps + t]);
   }
 }
 
 // Per worker: two lists of pointers, one entry a tap.
+template <typename T>
 struct Pointers {
-  const float** a;
+  const T** a;
   const float** b;
   Pointers(const Scratch& scratch, int worker, int64_t taps)
-      : a(scratch.worker<const float*>(worker)), b(a + taps) {}
+      : a(scratch.worker<const T*>(worker)), b(reinterpret_cast<const float**>(a + taps)) {}
 };
 
+template <typename T>
 KernelResult CompileForward(const Window& w, Context& context) {
   const int64_t taps = w.kernel_volume();
   WSI_RETURN_IF_ERROR(context.scratch.Require(taps * w.channels * 4, taps * 16));
   const Chunks chunks = ChunksOf(w.output_positions(), w.channels * 4, kGrain);
   return MakeKernel([w, taps, chunks, &context](const LaunchArguments& a) {
     float* weights = context.scratch.shared<float>();
-    TransposeWeights(a.input<float>(1), taps, w.channels, weights);
-    const DepthwiseLoops& loops = GetDepthwiseLoops();
+    TransposeWeights(a.input<T>(1), taps, w.channels, weights);
+    const auto& loops = GetDepthwiseLoops().Of<T>();
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
-      const Pointers pointers(context.scratch, worker, taps);
+      const Pointers<T> pointers(context.scratch, worker, taps);
       for (int64_t o = begin; o < end; ++o) {
         int64_t count = 0;
         ForEachTap(w, PositionOf(o, OutputSizes(w)), [&](int64_t in, int32_t tap) {
-          pointers.a[count] = a.input<float>(0) + in * w.channels;
+          pointers.a[count] = a.input<T>(0) + in * w.channels;
           pointers.b[count++] = weights + tap * w.channels;
         });
-        loops.gather(pointers.a, pointers.b, count, a.input<float>(2), w.channels,
-                     a.output<float>(0) + o * w.channels);
+        loops.gather(pointers.a, pointers.b, count, a.input<T>(2), w.channels,
+                     a.output<T>(0) + o * w.channels);
       }
     });
   });
 }
 
+template <typename T>
 KernelResult CompileInputGrad(const Window& w, Context& context) {
   const int64_t taps = w.kernel_volume();
   WSI_RETURN_IF_ERROR(context.scratch.Require(taps * w.channels * 4, taps * 16));
   const Chunks chunks = ChunksOf(w.input_positions(), w.channels * 4, kGrain);
   return MakeKernel([w, taps, chunks, &context](const LaunchArguments& a) {
     float* weights = context.scratch.shared<float>();
-    TransposeWeights(a.input<float>(1), taps, w.channels, weights);
-    const DepthwiseLoops& loops = GetDepthwiseLoops();
+    TransposeWeights(a.input<T>(1), taps, w.channels, weights);
+    const auto& loops = GetDepthwiseLoops().Of<T>();
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
-      const Pointers pointers(context.scratch, worker, taps);
+      const Pointers<T> pointers(context.scratch, worker, taps);
       for (int64_t i = begin; i < end; ++i) {
         int64_t count = 0;
         ForEachWindow(w, PositionOf(i, InputSizes(w)),
                       [&](const Position&, int64_t out, int32_t tap) {
-                        pointers.a[count] = a.input<float>(0) + out * w.channels;
+                        pointers.a[count] = a.input<T>(0) + out * w.channels;
                         pointers.b[count++] = weights + tap * w.channels;
                       });
         loops.gather(pointers.a, pointers.b, count, nullptr, w.channels,
-                     a.output<float>(0) + i * w.channels);
+                     a.output<T>(0) + i * w.channels);
       }
     });
   });
 }
 
 // Chunks write fp64 totals, which are added in chunk order.
+template <typename T>
 KernelResult CompileWeightGrad(const Window& w, Context& context) {
   const int64_t taps = w.kernel_volume();
   const int64_t size = taps * w.channels;
   Chunks chunks = ChunksOf(w.output_positions(), 1, CeilDiv(w.output_positions(), 64));
   WSI_RETURN_IF_ERROR(context.scratch.Require(chunks.count() * size * 8, size * 4 + taps * 16));
   return MakeKernel([w, taps, size, chunks, &context](const LaunchArguments& a) {
-    const DepthwiseLoops& loops = GetDepthwiseLoops();
+    const auto& loops = GetDepthwiseLoops().Of<T>();
     double* totals = context.scratch.shared<double>();
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t chunk, int worker) {
-      const Pointers pointers(context.scratch, worker, taps);
+      const Pointers<T> pointers(context.scratch, worker, taps);
       float* partial = reinterpret_cast<float*>(pointers.b + taps);
       float** targets = const_cast<float**>(pointers.b);
       double* total = totals + chunk * size;
@@ -94,10 +99,10 @@ KernelResult CompileWeightGrad(const Window& w, Context& context) {
         for (int64_t o = first; o < std::min(first + kPartialPositions, end); ++o) {
           int64_t count = 0;
           ForEachTap(w, PositionOf(o, OutputSizes(w)), [&](int64_t in, int32_t tap) {
-            pointers.a[count] = a.input<float>(0) + in * w.channels;
+            pointers.a[count] = a.input<T>(0) + in * w.channels;
             targets[count++] = partial + tap * w.channels;
           });
-          loops.scatter(a.input<float>(1) + o * w.channels, pointers.a, targets, count, w.channels);
+          loops.scatter(a.input<T>(1) + o * w.channels, pointers.a, targets, count, w.channels);
         }
         for (int64_t j = 0; j < size; ++j) total[j] += static_cast<double>(partial[j]);
       }
@@ -113,16 +118,25 @@ KernelResult CompileWeightGrad(const Window& w, Context& context) {
   });
 }
 
+template <typename T>
+KernelResult CompileOf(const Window& window, ConvolutionKind kind, Context& context) {
+  switch (kind) {
+    case ConvolutionKind::kForward: return CompileForward<T>(window, context);
+    case ConvolutionKind::kInputGrad: return CompileInputGrad<T>(window, context);
+    case ConvolutionKind::kWeightGrad: break;
+  }
+  return CompileWeightGrad<T>(window, context);
+}
+
 }  // namespace
 
 KernelResult CompileDepthwise(const Convolution& convolution, ConvolutionKind kind,
                               Context& context) {
-  switch (kind) {
-    case ConvolutionKind::kForward: return CompileForward(convolution.window, context);
-    case ConvolutionKind::kInputGrad: return CompileInputGrad(convolution.window, context);
-    case ConvolutionKind::kWeightGrad: break;
+  switch (convolution.stored) {
+    case DType::kF16: return CompileOf<Half>(convolution.window, kind, context);
+    case DType::kBF16: return CompileOf<BFloat16>(convolution.window, kind, context);
+    default: return CompileOf<float>(convolution.window, kind, context);
   }
-  return CompileWeightGrad(convolution.window, context);
 }
 
 }  // namespace wsi::cpu

@@ -3,7 +3,6 @@
 #include <limits>
 
 #include "runtime/backends/cpu/channel_sums.h"
-#include "runtime/backends/cpu/loops/pooling_loops.h"
 #include "runtime/backends/cpu/pooling.h"
 #include "runtime/backends/cpu/sums.h"
 
@@ -34,31 +33,29 @@ Result<Geometry> MakeGeometry(const LaunchSpec& launch, const Shape& x, const Sh
 
 Result<Geometry> GradGeometry(const LaunchSpec& launch) {
   WSI_ASSIGN_OR_RETURN(const Shape x, Shape::Make(launch.attributes.Ints("input_shape")));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, x));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype, x));
   return MakeGeometry(launch, x, launch.inputs[0].shape);
 }
 
 // Channels that one chunk of a global maximum looks at: a run of cache lines.
 constexpr int64_t kChannelBlock = 64;
 
-}  // namespace
-
-KernelResult CompileGlobalAveragePool(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult AveragePool(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>()));
   WSI_ASSIGN_OR_RETURN(const Geometry g,
                        MakeGeometry(launch, launch.inputs[0].shape, launch.outputs[0].shape));
   const MiddleSum sum(g.images, g.positions, g.channels);
   WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
   const double factor = 1.0 / static_cast<double>(g.positions);
   return MakeKernel([sum, factor, &context](const LaunchArguments& a) {
-    sum.Run(context, a.input<float>(0), factor, a.output<float>(0));
+    sum.Run(context, a.input<T>(0), factor, a.output<T>(0));
   });
 }
 
-KernelResult CompileGlobalAveragePoolGrad(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult AveragePoolGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
   WSI_ASSIGN_OR_RETURN(const Geometry g, GradGeometry(launch));
   const Chunks chunks = ChunksOf(g.images * g.positions, g.channels, kGrain);
@@ -66,19 +63,19 @@ KernelResult CompileGlobalAveragePoolGrad(const LaunchSpec& launch, Context& con
   return MakeKernel([g, chunks, factor, &context](const LaunchArguments& a) {
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t p = begin; p < end; ++p) {
-        const float* dy = a.input<float>(0) + p / g.positions * g.channels;
-        float* dx = a.output<float>(0) + p * g.channels;
-        for (int64_t c = 0; c < g.channels; ++c) dx[c] = dy[c] * factor;
+        const T* dy = a.input<T>(0) + p / g.positions * g.channels;
+        T* dx = a.output<T>(0) + p * g.channels;
+        for (int64_t c = 0; c < g.channels; ++c) Store(Load(dy[c]) * factor, dx[c]);
       }
     });
   });
 }
 
 // The index is the flat spatial position of the maximum, the lowest one on ties.
-KernelResult CompileGlobalMaxPool(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult MaxPool(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 2));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>()));
   const Shape& y_shape = launch.outputs[0].shape;
   WSI_ASSIGN_OR_RETURN(const Geometry g, MakeGeometry(launch, launch.inputs[0].shape, y_shape));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 1, DType::kI64, y_shape));
@@ -91,25 +88,27 @@ KernelResult CompileGlobalMaxPool(const LaunchSpec& launch, Context& context) {
       const int64_t width = std::min(kChannelBlock, g.channels - first);
       float best[kChannelBlock];
       int64_t index[kChannelBlock] = {};
-      const float* x = a.input<float>(0) + n * g.positions * g.channels + first;
-      for (int64_t c = 0; c < width; ++c) best[c] = x[c];
+      const T* x = a.input<T>(0) + n * g.positions * g.channels + first;
+      for (int64_t c = 0; c < width; ++c) best[c] = Load(x[c]);
       for (int64_t p = 1; p < g.positions; ++p) {
-        const float* row = x + p * g.channels;
+        const T* row = x + p * g.channels;
         for (int64_t c = 0; c < width; ++c) {
-          const bool wins = row[c] > best[c] || (row[c] != row[c] && best[c] == best[c]);
-          best[c] = wins ? row[c] : best[c];
+          const float v = Load(row[c]);
+          const bool wins = v > best[c] || (v != v && best[c] == best[c]);
+          best[c] = wins ? v : best[c];
           index[c] = wins ? p : index[c];
         }
       }
       const int64_t at = n * g.channels + first;
-      std::copy(best, best + width, a.output<float>(0) + at);
+      for (int64_t c = 0; c < width; ++c) Store(best[c], a.output<T>(0)[at + c]);
       if (int64_t* out = a.output<int64_t>(1)) std::copy(index, index + width, out + at);
     });
   });
 }
 
 // Inputs: dy, index.
-KernelResult CompileGlobalMaxPoolGrad(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult MaxPoolGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
   WSI_ASSIGN_OR_RETURN(const Geometry g, GradGeometry(launch));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kI64, launch.inputs[0].shape));
@@ -119,13 +118,28 @@ KernelResult CompileGlobalMaxPoolGrad(const LaunchSpec& launch, Context& context
       for (int64_t p = begin; p < end; ++p) {
         const int64_t from = p / g.positions * g.channels;
         const int64_t position = p % g.positions;
-        float* dx = a.output<float>(0) + p * g.channels;
+        T* dx = a.output<T>(0) + p * g.channels;
         for (int64_t c = 0; c < g.channels; ++c) {
-          dx[c] = a.input<int64_t>(1)[from + c] == position ? a.input<float>(0)[from + c] : 0.0F;
+          dx[c] = a.input<int64_t>(1)[from + c] == position ? a.input<T>(0)[from + c] : T{};
         }
       }
     });
   });
+}
+
+}  // namespace
+
+KernelResult CompileGlobalAveragePool(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(AveragePool);
+}
+KernelResult CompileGlobalAveragePoolGrad(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(AveragePoolGrad);
+}
+KernelResult CompileGlobalMaxPool(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(MaxPool);
+}
+KernelResult CompileGlobalMaxPoolGrad(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(MaxPoolGrad);
 }
 
 }  // namespace wsi::cpu

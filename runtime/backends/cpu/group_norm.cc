@@ -58,30 +58,28 @@ GroupMoments MergeGroup(const Geometry& geometry, const Scratch& scratch, int64_
   return {.mean = group_mean, .inverse_deviation = 1.0 / std::sqrt(variance + geometry.epsilon)};
 }
 
-}  // namespace
-
 // Inputs: x, scale, bias; outputs: y, [mean[N,G], inv_std[N,G]].
-KernelResult CompileGroupNormalization(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult Forward(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 3, 3, 1, 3));
   WSI_ASSIGN_OR_RETURN(const Geometry geometry, MakeGeometry(launch));
   const Shape& shape = launch.inputs[0].shape;
   const Shape vector = {shape[-1]};
   const Shape statistics = {geometry.images, geometry.groups};
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32, vector));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 2, DType::kF32, vector));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>(), shape));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 1, DType::kF32, statistics));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 2, DType::kF32, statistics));
   WSI_RETURN_IF_ERROR(geometry.rows.Require(context.scratch));
   return MakeKernel([geometry, &context](const LaunchArguments& a) {
     const ChannelRows& rows = geometry.rows;
     const Scratch& scratch = context.scratch;
-    const NormalizationLoops& loops = GetNormalizationLoops();
+    const auto& loops = GetNormalizationLoops().Of<T>();
     for (int64_t n = 0; n < geometry.images; ++n) {
       const int64_t image = n * geometry.image_elements();
-      const float* x = a.input<float>(0) + image;
-      float* y = a.output<float>(0) + image;
+      const T* x = a.input<T>(0) + image;
+      T* y = a.output<T>(0) + image;
       ChannelMoments(context, rows, x);
       const auto group_of = [&](int64_t c) {
         return MergeGroup(geometry, scratch, c / geometry.group_channels);
@@ -112,18 +110,18 @@ KernelResult CompileGroupNormalization(const LaunchSpec& launch, Context& contex
 // Inputs: dy, x, scale, mean, inv_std; outputs: dx, dscale, dbias. With g the gradient
 // dy * scale and m the elements of a group,
 //   dx = inv_std * (g - sum(g) / m - xhat * sum(g * xhat) / m), xhat = (x - mean) * inv_std.
-KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult Backward(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 5, 5, 3, 3));
   WSI_ASSIGN_OR_RETURN(const Geometry geometry, MakeGeometry(launch));
   const Shape& shape = launch.inputs[0].shape;
   const Shape vector = {shape[-1]};
   const Shape statistics = {geometry.images, geometry.groups};
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, StorageType<T>(), shape));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 2, DType::kF32, vector));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 3, DType::kF32, statistics));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 4, DType::kF32, statistics));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>(), shape));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 1, DType::kF32, vector));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 2, DType::kF32, vector));
   WSI_RETURN_IF_ERROR(geometry.rows.Require(context.scratch));
@@ -136,15 +134,15 @@ KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
   return MakeKernel([geometry, totals, sums, &context](const LaunchArguments& a) mutable {
     const ChannelRows& rows = geometry.rows;
     const Scratch& scratch = context.scratch;
-    const NormalizationLoops& loops = GetNormalizationLoops();
+    const auto& loops = GetNormalizationLoops().Of<T>();
     const size_t channels = static_cast<size_t>(rows.channels());
     const float* scale = a.input<float>(2);
     std::fill(totals.begin(), totals.end(), 0.0);
     for (int64_t n = 0; n < geometry.images; ++n) {
       const int64_t image = n * geometry.image_elements();
-      const float* dy = a.input<float>(0) + image;
-      const float* x = a.input<float>(1) + image;
-      float* dx = a.output<float>(0) + image;
+      const T* dy = a.input<T>(0) + image;
+      const T* x = a.input<T>(1) + image;
+      T* dx = a.output<T>(0) + image;
       const auto group_of = [&](int64_t c) { return c / geometry.group_channels; };
       const auto inverse = [&](int64_t c) {
         return static_cast<double>(a.input<float>(4)[n * geometry.groups + group_of(c)]);
@@ -152,7 +150,7 @@ KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
       const float* mean = rows.FillVector(scratch, 0, [&](int64_t c) {
         return a.input<float>(3)[n * geometry.groups + group_of(c)];
       });
-      ChannelGradSums(context, rows, {.dy = dy, .x = x, .mean = mean});
+      ChannelGradSums<T>(context, rows, {.dy = dy, .x = x, .mean = mean});
       const auto sum = rows.totals(scratch, 0);
       const auto dot = rows.totals(scratch, 1);
       std::fill(sums.begin(), sums.end(), GroupSums{});
@@ -186,6 +184,15 @@ KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
       a.output<float>(2)[c] = static_cast<float>(totals[channels + c]);
     }
   });
+}
+
+}  // namespace
+
+KernelResult CompileGroupNormalization(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(Forward);
+}
+KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(Backward);
 }
 
 }  // namespace wsi::cpu

@@ -13,4 +13,8 @@ Isa DetectIsa() {
   return avx2 ? Isa::kAvx2 : Isa::kBaseline;
 }
 
+bool MultipliesBFloat16() {
+  return DetectIsa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16") != 0;
+}
+
 }  // namespace wsi::cpu

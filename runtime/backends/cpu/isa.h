@@ -10,6 +10,8 @@ enum class Isa { kBaseline, kAvx2, kAvx512 };
 
 // The highest level that this processor runs.
 Isa DetectIsa();
+// Whether products of bfloat16 run faster than those of fp32 (AVX512_BF16 or AMX).
+bool MultipliesBFloat16();
 
 }  // namespace wsi::cpu
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/dtype.h"
 #include "runtime/base/status.h"
 
 namespace wsi::cpu {
@@ -16,6 +17,11 @@ namespace wsi::cpu {
 // Makes oneDNN run on one thread in the calling thread from now on. Called before a
 // primitive is made and before it runs, in whatever thread that happens.
 void UseOneThread();
+
+// REQUIRES: one of the types that kernels give to oneDNN, kF32 or kBF16.
+constexpr dnnl::memory::data_type DnnlType(DType dtype) {
+  return dtype == DType::kBF16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+}
 
 // The engine and one stream per worker.
 struct DnnlRuntime {

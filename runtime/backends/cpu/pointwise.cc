@@ -1,102 +1,111 @@
 #include "runtime/backends/cpu/pointwise.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "runtime/backends/cpu/broadcast.h"
 #include "runtime/backends/cpu/integer_loops.h"
 #include "runtime/backends/cpu/loops/pointwise_loops.h"
+#include "runtime/backends/cpu/stored_run.h"
 
 namespace wsi::cpu {
 namespace {
 
-// An operator's fp32 loop and the names and defaults of the attributes it takes.
+// An operator's loop and the names and defaults of the attributes it takes.
 struct Numbers {
   std::string_view a_name = {};
   double a = 0;
   std::string_view b_name = {};
   double b = 0;
 };
-template <typename Loop>
+template <typename R, typename Loop>
 struct Entry {
   std::string_view op;
-  Loop PointwiseLoops::*loop;
+  Loop PointwiseLoopsOf<R>::*loop;
   Numbers numbers = {};
 };
+template <typename R>
+using UnaryLoop = typename PointwiseLoopsOf<R>::UnaryLoop;
+template <typename R>
+using BinaryLoop = typename PointwiseLoopsOf<R>::BinaryLoop;
+template <typename R>
+using CompareLoop = typename PointwiseLoopsOf<R>::CompareLoop;
 
-constexpr double kLowest = std::numeric_limits<float>::lowest();
-constexpr double kHighest = std::numeric_limits<float>::max();
-constexpr Numbers kClip = {"min", kLowest, "max", kHighest};
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr Numbers kClip = {"min", -kInfinity, "max", kInfinity};
 constexpr Numbers kHardSigmoid = {"alpha", 0.2, "beta", 0.5};
 constexpr Numbers kLeaky = {"alpha", 0.01};
 constexpr Numbers kElu = {"alpha", 1.0};
 
-using L = PointwiseLoops;
-constexpr Entry<UnaryLoop> kUnary[] = {
-    {"Abs", &L::abs},
-    {"Ceil", &L::ceil},
-    {"Clip", &L::clip, kClip},
-    {"Elu", &L::elu, kElu},
-    {"Erf", &L::erf},
-    {"Exp", &L::exp},
-    {"Floor", &L::floor},
-    {"HardSigmoid", &L::hard_sigmoid, kHardSigmoid},
-    {"HardSwish", &L::hard_swish},
-    {"LeakyRelu", &L::leaky_relu, kLeaky},
-    {"Log", &L::log},
-    {"Neg", &L::neg},
-    {"Reciprocal", &L::reciprocal},
-    {"Relu", &L::relu},
-    {"Sigmoid", &L::sigmoid},
-    {"Sign", &L::sign},
-    {"Softplus", &L::softplus},
-    {"Sqrt", &L::sqrt},
-    {"Tanh", &L::tanh},
+template <typename R>
+constexpr Entry<R, UnaryLoop<R>> kUnary[] = {
+    {"Abs", &PointwiseLoopsOf<R>::abs},
+    {"Ceil", &PointwiseLoopsOf<R>::ceil},
+    {"Clip", &PointwiseLoopsOf<R>::clip, kClip},
+    {"Elu", &PointwiseLoopsOf<R>::elu, kElu},
+    {"Erf", &PointwiseLoopsOf<R>::erf},
+    {"Exp", &PointwiseLoopsOf<R>::exp},
+    {"Floor", &PointwiseLoopsOf<R>::floor},
+    {"HardSigmoid", &PointwiseLoopsOf<R>::hard_sigmoid, kHardSigmoid},
+    {"HardSwish", &PointwiseLoopsOf<R>::hard_swish},
+    {"LeakyRelu", &PointwiseLoopsOf<R>::leaky_relu, kLeaky},
+    {"Log", &PointwiseLoopsOf<R>::log},
+    {"Neg", &PointwiseLoopsOf<R>::neg},
+    {"Reciprocal", &PointwiseLoopsOf<R>::reciprocal},
+    {"Relu", &PointwiseLoopsOf<R>::relu},
+    {"Sigmoid", &PointwiseLoopsOf<R>::sigmoid},
+    {"Sign", &PointwiseLoopsOf<R>::sign},
+    {"Softplus", &PointwiseLoopsOf<R>::softplus},
+    {"Sqrt", &PointwiseLoopsOf<R>::sqrt},
+    {"Tanh", &PointwiseLoopsOf<R>::tanh},
 };
-constexpr Entry<BinaryLoop> kBinary[] = {
-    {"AccumulateGrad", &L::add},
-    {"Add", &L::add},
-    {"ClipGrad", &L::clip_grad, kClip},
-    {"Div", &L::div},
-    {"EluGrad", &L::elu_grad, kElu},
-    {"ErfGrad", &L::erf_grad},
-    {"HardSigmoidGrad", &L::hard_sigmoid_grad, kHardSigmoid},
-    {"HardSwishGrad", &L::hard_swish_grad},
-    {"LeakyReluGrad", &L::leaky_relu_grad, kLeaky},
-    {"Max", &L::max},
-    {"Min", &L::min},
-    {"MovingAverage", &L::moving_average, {"momentum", 0.9}},
-    {"Mul", &L::mul},
-    {"Pow", &L::pow},
-    {"ReluGrad", &L::relu_grad},
-    {"SigmoidGrad", &L::sigmoid_grad},
-    {"Sub", &L::sub},
-    {"TanhGrad", &L::tanh_grad},
+template <typename R>
+constexpr Entry<R, BinaryLoop<R>> kBinary[] = {
+    {"AccumulateGrad", &PointwiseLoopsOf<R>::add},
+    {"Add", &PointwiseLoopsOf<R>::add},
+    {"ClipGrad", &PointwiseLoopsOf<R>::clip_grad, kClip},
+    {"Div", &PointwiseLoopsOf<R>::div},
+    {"EluGrad", &PointwiseLoopsOf<R>::elu_grad, kElu},
+    {"ErfGrad", &PointwiseLoopsOf<R>::erf_grad},
+    {"HardSigmoidGrad", &PointwiseLoopsOf<R>::hard_sigmoid_grad, kHardSigmoid},
+    {"HardSwishGrad", &PointwiseLoopsOf<R>::hard_swish_grad},
+    {"LeakyReluGrad", &PointwiseLoopsOf<R>::leaky_relu_grad, kLeaky},
+    {"Max", &PointwiseLoopsOf<R>::max},
+    {"Min", &PointwiseLoopsOf<R>::min},
+    {"MovingAverage", &PointwiseLoopsOf<R>::moving_average, {"momentum", 0.9}},
+    {"Mul", &PointwiseLoopsOf<R>::mul},
+    {"Pow", &PointwiseLoopsOf<R>::pow},
+    {"ReluGrad", &PointwiseLoopsOf<R>::relu_grad},
+    {"SigmoidGrad", &PointwiseLoopsOf<R>::sigmoid_grad},
+    {"Sub", &PointwiseLoopsOf<R>::sub},
+    {"TanhGrad", &PointwiseLoopsOf<R>::tanh_grad},
 };
-constexpr Entry<CompareLoop> kCompare[] = {
-    {"Equal", &L::equal},
-    {"Greater", &L::greater},
-    {"Less", &L::less},
+template <typename R>
+constexpr Entry<R, CompareLoop<R>> kCompare[] = {
+    {"Equal", &PointwiseLoopsOf<R>::equal},
+    {"Greater", &PointwiseLoopsOf<R>::greater},
+    {"Less", &PointwiseLoopsOf<R>::less},
 };
 
-template <typename T, size_t kCount>
-const Entry<T>& Find(const Entry<T> (&table)[kCount], std::string_view op) {
-  for (const Entry<T>& entry : table) {
+template <typename R, typename Loop, size_t kCount>
+const Entry<R, Loop>& Find(const Entry<R, Loop> (&table)[kCount], std::string_view op) {
+  for (const Entry<R, Loop>& entry : table) {
     if (entry.op == op) return entry;
   }
   WSI_CHECK(false);
   return table[0];
 }
 
-PointwiseNumbers Read(const LaunchSpec& launch, const Numbers& numbers) {
-  PointwiseNumbers result;
-  if (!numbers.a_name.empty()) {
-    result.a = static_cast<float>(launch.attributes.Float(numbers.a_name, numbers.a));
-  }
-  if (!numbers.b_name.empty()) {
-    result.b = static_cast<float>(launch.attributes.Float(numbers.b_name, numbers.b));
-  }
-  return result;
+// Infinite numbers become the largest finite ones, as ONNX's defaults of Clip.
+template <typename R>
+PointwiseNumbers<R> Read(const LaunchSpec& launch, const Numbers& numbers) {
+  constexpr double kLargest = std::numeric_limits<R>::max();
+  const auto read = [&](std::string_view name, double otherwise) {
+    const double value = name.empty() ? 0.0 : launch.attributes.Float(name, otherwise);
+    return static_cast<R>(std::clamp(value, -kLargest, kLargest));
+  };
+  return {.a = read(numbers.a_name, numbers.a), .b = read(numbers.b_name, numbers.b)};
 }
 
 // The runs of a two-operand operator whose operands have one type.
@@ -148,41 +157,96 @@ KernelResult CompileIntegerUnary(const LaunchSpec& launch, Context& context) {
   });
 }
 
-}  // namespace
-
-KernelResult CompileUnary(const LaunchSpec& launch, Context& context) {
-  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
-  if (launch.inputs[0].dtype == DType::kI64) return CompileIntegerUnary<int64_t>(launch, context);
-  if (launch.inputs[0].dtype == DType::kI32) return CompileIntegerUnary<int32_t>(launch, context);
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, launch.inputs[0].shape));
-  const Entry<UnaryLoop>& entry = Find(kUnary, launch.op);
-  const PointwiseNumbers numbers = Read(launch, entry.numbers);
-  const UnaryLoop loop = GetPointwiseLoops().*entry.loop;
+template <typename R>
+KernelResult CompileFloatUnary(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype, launch.inputs[0].shape));
+  const auto& entry = Find(kUnary<R>, launch.op);
+  const PointwiseNumbers<R> numbers = Read<R>(launch, entry.numbers);
+  const UnaryLoop<R> loop = GetPointwiseLoops().Of<R>().*entry.loop;
+  const DType stored = launch.inputs[0].dtype;
   const Chunks chunks = ChunksOf(launch.inputs[0].shape.ElementCount(), 1, kGrain);
-  return MakeKernel([chunks, numbers, loop, &context](const LaunchArguments& a) {
+  return MakeKernel([=, &context](const LaunchArguments& a) {
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
-      loop(a.input<float>(0) + begin, end - begin, numbers, a.output<float>(0) + begin);
+      const WidenedRun<R> x(stored, a.inputs[0], begin, 1);
+      const NarrowedRun<R> y(stored, a.outputs[0], begin);
+      ForBlocks(stored, end - begin, [&](int64_t at, int64_t n) {
+        R buffer[kBlock];
+        R* out = y.At(at, buffer);
+        loop(x.Read(at, n, buffer), n, numbers, out);
+        y.Write(at, n, out);
+      });
     });
   });
 }
 
-KernelResult CompileBinary(const LaunchSpec& launch, Context& context) {
-  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
-  if (launch.inputs[0].dtype == DType::kI64) return CompileIntegerBinary<int64_t>(launch, context);
-  if (launch.inputs[0].dtype == DType::kI32) return CompileIntegerBinary<int32_t>(launch, context);
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+template <typename R>
+KernelResult CompileFloatBinary(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype));
   WSI_ASSIGN_OR_RETURN(const Broadcast runs, BinaryRuns(launch));
-  const Entry<BinaryLoop>& entry = Find(kBinary, launch.op);
-  const PointwiseNumbers numbers = Read(launch, entry.numbers);
-  const BinaryLoop loop = GetPointwiseLoops().*entry.loop;
-  return MakeKernel([runs, numbers, loop, &context](const LaunchArguments& a) {
-    runs.ForEachRun(context.pool, [&](const Broadcast::Offsets& at, int64_t out, int64_t n) {
-      loop(a.input<float>(0) + at[0], runs.inner_stride(0), a.input<float>(1) + at[1],
-           runs.inner_stride(1), n, numbers, a.output<float>(0) + out);
+  const auto& entry = Find(kBinary<R>, launch.op);
+  const PointwiseNumbers<R> numbers = Read<R>(launch, entry.numbers);
+  const BinaryLoop<R> loop = GetPointwiseLoops().Of<R>().*entry.loop;
+  const DType stored = launch.inputs[0].dtype;
+  return MakeKernel([=, &context](const LaunchArguments& arguments) {
+    runs.ForEachRun(context.pool, [&](const Broadcast::Offsets& from, int64_t to, int64_t count) {
+      const WidenedRun<R> a(stored, arguments.inputs[0], from[0], runs.inner_stride(0));
+      const WidenedRun<R> b(stored, arguments.inputs[1], from[1], runs.inner_stride(1));
+      const NarrowedRun<R> y(stored, arguments.outputs[0], to);
+      ForBlocks(stored, count, [&](int64_t at, int64_t n) {
+        R buffers[2][kBlock];
+        R* out = y.At(at, buffers[0]);
+        const R* left = a.Read(at, n, buffers[0]);
+        loop(left, a.stride(), b.Read(at, n, buffers[1]), b.stride(), n, numbers, out);
+        y.Write(at, n, out);
+      });
     });
   });
+}
+
+template <typename R>
+KernelResult CompileFloatCompare(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kBool));
+  WSI_ASSIGN_OR_RETURN(const Broadcast runs, BinaryRuns(launch));
+  const CompareLoop<R> loop = GetPointwiseLoops().Of<R>().*Find(kCompare<R>, launch.op).loop;
+  const DType stored = launch.inputs[0].dtype;
+  return MakeKernel([=, &context](const LaunchArguments& arguments) {
+    runs.ForEachRun(context.pool, [&](const Broadcast::Offsets& from, int64_t to, int64_t count) {
+      const WidenedRun<R> a(stored, arguments.inputs[0], from[0], runs.inner_stride(0));
+      const WidenedRun<R> b(stored, arguments.inputs[1], from[1], runs.inner_stride(1));
+      ForBlocks(stored, count, [&](int64_t at, int64_t n) {
+        R buffers[2][kBlock];
+        const R* left = a.Read(at, n, buffers[0]);
+        loop(left, a.stride(), b.Read(at, n, buffers[1]), b.stride(), n,
+             arguments.output<uint8_t>(0) + to + at);
+      });
+    });
+  });
+}
+
+}  // namespace
+
+KernelResult CompileUnary(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  switch (launch.inputs[0].dtype) {
+    case DType::kI64: return CompileIntegerUnary<int64_t>(launch, context);
+    case DType::kI32: return CompileIntegerUnary<int32_t>(launch, context);
+    case DType::kF64: return CompileFloatUnary<double>(launch, context);
+    default: break;
+  }
+  WSI_RETURN_IF_ERROR(ExpectFloat(launch, 0));
+  return CompileFloatUnary<float>(launch, context);
+}
+
+KernelResult CompileBinary(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
+  switch (launch.inputs[0].dtype) {
+    case DType::kI64: return CompileIntegerBinary<int64_t>(launch, context);
+    case DType::kI32: return CompileIntegerBinary<int32_t>(launch, context);
+    case DType::kF64: return CompileFloatBinary<double>(launch, context);
+    default: break;
+  }
+  WSI_RETURN_IF_ERROR(ExpectFloat(launch, 0));
+  return CompileFloatBinary<float>(launch, context);
 }
 
 KernelResult CompileCompare(const LaunchSpec& launch, Context& context) {
@@ -192,18 +256,11 @@ KernelResult CompileCompare(const LaunchSpec& launch, Context& context) {
     case DType::kI32: return CompileIntegerCompare<int32_t>(launch, context);
     case DType::kU8:
     case DType::kBool: return CompileIntegerCompare<uint8_t>(launch, context);
+    case DType::kF64: return CompileFloatCompare<double>(launch, context);
     default: break;
   }
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kBool));
-  WSI_ASSIGN_OR_RETURN(const Broadcast runs, BinaryRuns(launch));
-  const CompareLoop loop = GetPointwiseLoops().*Find(kCompare, launch.op).loop;
-  return MakeKernel([runs, loop, &context](const LaunchArguments& a) {
-    runs.ForEachRun(context.pool, [&](const Broadcast::Offsets& at, int64_t out, int64_t n) {
-      loop(a.input<float>(0) + at[0], runs.inner_stride(0), a.input<float>(1) + at[1],
-           runs.inner_stride(1), n, a.output<uint8_t>(0) + out);
-    });
-  });
+  WSI_RETURN_IF_ERROR(ExpectFloat(launch, 0));
+  return CompileFloatCompare<float>(launch, context);
 }
 
 KernelResult CompileLogical(const LaunchSpec& launch, Context& context) {

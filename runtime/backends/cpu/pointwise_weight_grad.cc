@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <atomic>
 
+#include "runtime/backends/cpu/bfloat16_product.h"
 #include "runtime/backends/cpu/convolution.h"
 #include "runtime/backends/cpu/loops/pointwise_loops.h"
 #include "runtime/backends/cpu/onednn.h"
+#include "runtime/backends/cpu/storage.h"
 #include "runtime/backends/cpu/strided_copy.h"
 
 namespace wsi::cpu {
@@ -47,13 +49,65 @@ Plan MakePlan(const Convolution& c) {
   return plan;
 }
 
-bool RunProduct(const Plan& plan, const float* left, const float* right, int64_t begin, int64_t end,
-                int64_t column, int64_t columns, float* out) {
-  UseOneThread();
-  return dnnl_sgemm('T', 'N', plan.m, columns, end - begin, 1.0F, left + begin * plan.m, plan.m,
-                    right + begin * plan.n + column, plan.n, 0.0F, out + column,
-                    plan.n) == dnnl_success;
-}
+// One chunk: all of it in fp32, or in bfloat16 by the oneDNN primitive of its sizes.
+class ChunkProducts {
+ public:
+  static Result<ChunkProducts> Make(const Convolution& c, const Plan& plan, Context& context) {
+    ChunkProducts result(plan, context);
+    if (c.computed != DType::kBF16) return result;
+    Bytes scratchpad = 0;
+    for (int64_t slab = 0; slab < plan.positions.count(); ++slab) {
+      for (int64_t block = 0; block < plan.columns.count(); ++block) {
+        const ProductGeometry geometry = {
+            .m = plan.m,
+            .n = plan.columns.end(block) - plan.columns.begin(block),
+            .k = plan.positions.end(slab) - plan.positions.begin(slab),
+            .a_strides = {1, plan.m},
+            .b_strides = {plan.n, 1},
+            .y_stride = plan.n};
+        WSI_ASSIGN_OR_RETURN(const size_t which,
+                             FindOrMake(context.dnnl, geometry, result.products_));
+        scratchpad = std::max(scratchpad, result.products_[which].scratchpad_bytes());
+        result.which_.push_back(which);
+      }
+    }
+    WSI_RETURN_IF_ERROR(context.scratch.Require(0, scratchpad));
+    return result;
+  }
+
+  bool Run(int64_t chunk, const LaunchArguments& a, float* out, int worker) const {
+    const int64_t slab = chunk / plan_.columns.count();
+    const int64_t column = plan_.columns.begin(chunk % plan_.columns.count());
+    const int64_t columns = plan_.columns.end(chunk % plan_.columns.count()) - column;
+    const int64_t begin = plan_.positions.begin(slab);
+    const size_t left = plan_.transposed ? 0 : 1;
+    const size_t right = plan_.transposed ? 1 : 0;
+    float* to = out + slab * plan_.size() + column;
+    if (!products_.empty()) {
+      const BFloat16Product& product = products_[which_[static_cast<size_t>(chunk)]];
+      return product
+          .Run(*dnnl_, worker, a.input<BFloat16>(left) + begin * plan_.m,
+               a.input<BFloat16>(right) + begin * plan_.n + column, to,
+               scratch_->worker<std::byte>(worker))
+          .ok();
+    }
+    UseOneThread();
+    return dnnl_sgemm('T', 'N', plan_.m, columns, plan_.positions.end(slab) - begin, 1.0F,
+                      a.input<float>(left) + begin * plan_.m, plan_.m,
+                      a.input<float>(right) + begin * plan_.n + column, plan_.n, 0.0F, to,
+                      plan_.n) == dnnl_success;
+  }
+
+ private:
+  ChunkProducts(const Plan& plan, Context& context)
+      : plan_(plan), dnnl_(&context.dnnl), scratch_(&context.scratch) {}
+
+  Plan plan_;
+  const DnnlRuntime* dnnl_;
+  const Scratch* scratch_;
+  std::vector<BFloat16Product> products_;  // Empty: fp32.
+  std::vector<size_t> which_;              // Of each chunk.
+};
 
 }  // namespace
 
@@ -67,23 +121,17 @@ KernelResult CompilePointwiseWeightGrad(const Convolution& convolution, Context&
   const StridedCopy::Axis turned[] = {{plan.n, 1, plan.m}, {plan.m, plan.n, 1}};
   const StridedCopy store =
       plan.transposed ? StridedCopy(turned, 0, 0, 4) : StridedCopy(as_is, 0, 0, 4);
-  return MakeKernel([plan, slabs, direct, store, &context](const LaunchArguments& a) -> Status {
-    const float* left = a.input<float>(plan.transposed ? 0 : 1);
-    const float* right = a.input<float>(plan.transposed ? 1 : 0);
+  WSI_ASSIGN_OR_RETURN(ChunkProducts products, ChunkProducts::Make(convolution, plan, context));
+  return MakeKernel([plan, slabs, direct, store, products = std::move(products),
+                     &context](const LaunchArguments& a) -> Status {
     float* out = direct ? a.output<float>(0) : context.scratch.shared<float>();
-    const int64_t blocks = plan.columns.count();
     std::atomic<bool> failed = false;
-    context.pool.ParallelFor(slabs * blocks, [&](int64_t chunk, int) {
-      const int64_t slab = chunk / blocks;
-      const int64_t column = plan.columns.begin(chunk % blocks);
-      const bool ok =
-          RunProduct(plan, left, right, plan.positions.begin(slab), plan.positions.end(slab),
-                     column, plan.columns.end(chunk % blocks) - column, out + slab * plan.size());
-      if (!ok) failed = true;
+    context.pool.ParallelFor(slabs * plan.columns.count(), [&](int64_t chunk, int worker) {
+      if (!products.Run(chunk, a, out, worker)) failed = true;
     });
-    if (failed) return InternalError("oneDNN sgemm failed");
+    if (failed) return InternalError("oneDNN could not multiply matrices");
     if (direct) return {};
-    const PointwiseLoops& loops = GetPointwiseLoops();
+    const auto& loops = GetPointwiseLoops().f32;
     ForChunks(context.pool, ChunksOf(plan.size(), 1, 4096),
               [&](int64_t begin, int64_t end, int64_t, int) {
                 for (int64_t s = 1; s < slabs; ++s) {

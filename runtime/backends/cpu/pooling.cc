@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "runtime/backends/cpu/conversion.h"
 #include "runtime/backends/cpu/loops/pooling_loops.h"
 #include "runtime/backends/cpu/taps.h"
 
@@ -28,18 +29,26 @@ double Divisor(const Window& w, const Position& p, bool include_pad) {
 Result<Shape> InputShape(const LaunchSpec& launch) {
   const auto sizes = launch.attributes.Ints("input_shape");
   WSI_ASSIGN_OR_RETURN(Shape shape, Shape::Make(sizes));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype, shape));
   return shape;
+}
+
+// Minus infinity.
+template <typename T>
+T LowestOf() {
+  if constexpr (std::is_same_v<T, float>) {
+    return -std::numeric_limits<float>::infinity();
+  } else {
+    return {.bits = static_cast<uint16_t>(std::is_same_v<T, Half> ? 0xFC00U : 0xFF80U)};
+  }
 }
 
 DType IndexType(const Window& w) { return w.kernel_volume() <= 256 ? DType::kU8 : DType::kI32; }
 
-}  // namespace
-
-KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult MaxPool(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 2));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>()));
   const Shape& y_shape = launch.outputs[0].shape;
   WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, launch.inputs[0].shape, y_shape));
   if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
@@ -48,17 +57,17 @@ KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(context.scratch.Require(0, w.channels * 4));
   const Chunks chunks = ChunksOf(w.output_positions(), w.channels * w.kernel_volume(), kGrain);
   return MakeKernel([w, wide, chunks, &context](const LaunchArguments& a) {
-    const PoolingLoops& loops = GetPoolingLoops();
-    const float* x = a.input<float>(0);
+    const auto& loops = GetPoolingLoops().Of<T>();
+    const T* x = a.input<T>(0);
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
       int32_t* scratch = context.scratch.worker<int32_t>(worker);
       for (int64_t o = begin; o < end; ++o) {
-        float* best = a.output<float>(0) + o * w.channels;
+        T* best = a.output<T>(0) + o * w.channels;
         int32_t* index = a.output<int32_t>(1);
         index = wide && index != nullptr ? index + o * w.channels : scratch;
         bool first = true;
         ForEachTap(w, PositionOf(o, OutputSizes(w)), [&](int64_t in, int32_t tap) {
-          const float* from = x + in * w.channels;
+          const T* from = x + in * w.channels;
           if (first) {
             std::copy(from, from + w.channels, best);
             std::fill(index, index + w.channels, tap);
@@ -68,7 +77,7 @@ KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
           }
         });
         if (first) {  // A window of nothing but padding.
-          std::fill(best, best + w.channels, -std::numeric_limits<float>::infinity());
+          std::fill(best, best + w.channels, LowestOf<T>());
           std::fill(index, index + w.channels, 0);
         }
         uint8_t* narrow = a.output<uint8_t>(1);
@@ -79,22 +88,24 @@ KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
 }
 
 // Inputs: dy, index.
-KernelResult CompileMaxPoolGrad(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult MaxPoolGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
   const Shape& y_shape = launch.inputs[0].shape;
   WSI_ASSIGN_OR_RETURN(const Shape x_shape, InputShape(launch));
   WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, x_shape, y_shape));
   if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
   const bool wide = IndexType(w) == DType::kI32;
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, IndexType(w), y_shape));
+  WSI_RETURN_IF_ERROR(context.scratch.Require(0, w.channels * 4));
   const Chunks chunks = ChunksOf(w.input_positions(), w.channels * 2, kGrain);
   return MakeKernel([w, wide, chunks, &context](const LaunchArguments& a) {
-    const PoolingLoops& loops = GetPoolingLoops();
-    const float* dy = a.input<float>(0);
-    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+    const auto& loops = GetPoolingLoops().Of<T>();
+    const T* dy = a.input<T>(0);
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
       for (int64_t i = begin; i < end; ++i) {
-        float* dx = a.output<float>(0) + i * w.channels;
+        T* row = a.output<T>(0) + i * w.channels;
+        float* dx = RowSums(row, context.scratch.worker<float>(worker));
         std::fill(dx, dx + w.channels, 0.0F);
         ForEachWindow(
             w, PositionOf(i, InputSizes(w)), [&](const Position&, int64_t o, int32_t tap) {
@@ -105,58 +116,80 @@ KernelResult CompileMaxPoolGrad(const LaunchSpec& launch, Context& context) {
                 loops.max_grad_u8(dy + at, a.input<uint8_t>(1) + at, w.channels, tap, dx);
               }
             });
+        StoreRow(dx, w.channels, row);
       }
     });
   });
 }
 
-KernelResult CompileAveragePool(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult AveragePool(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>()));
   const Shape& y_shape = launch.outputs[0].shape;
   WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, launch.inputs[0].shape, y_shape));
   if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
   const bool include_pad = launch.attributes.Int("count_include_pad", 0) != 0;
+  WSI_RETURN_IF_ERROR(context.scratch.Require(0, w.channels * 4));
   const Chunks chunks = ChunksOf(w.output_positions(), w.channels * w.kernel_volume(), kGrain);
   return MakeKernel([w, include_pad, chunks, &context](const LaunchArguments& a) {
-    const PoolingLoops& loops = GetPoolingLoops();
-    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+    const auto& loops = GetPoolingLoops().Of<T>();
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
       for (int64_t o = begin; o < end; ++o) {
         const Position p = PositionOf(o, OutputSizes(w));
-        float* y = a.output<float>(0) + o * w.channels;
+        T* row = a.output<T>(0) + o * w.channels;
+        float* y = RowSums(row, context.scratch.worker<float>(worker));
         std::fill(y, y + w.channels, 0.0F);
         const float factor = static_cast<float>(1.0 / Divisor(w, p, include_pad));
         ForEachTap(w, p, [&](int64_t in, int32_t) {
-          loops.add_scaled(a.input<float>(0) + in * w.channels, w.channels, factor, y);
+          loops.add_scaled(a.input<T>(0) + in * w.channels, w.channels, factor, y);
         });
+        StoreRow(y, w.channels, row);
       }
     });
   });
 }
 
-KernelResult CompileAveragePoolGrad(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult AveragePoolGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
   const Shape& y_shape = launch.inputs[0].shape;
   WSI_ASSIGN_OR_RETURN(const Shape x_shape, InputShape(launch));
   WSI_ASSIGN_OR_RETURN(const Window w, Window::Make(launch, x_shape, y_shape));
   if (y_shape[-1] != w.channels) return CompileError(launch, "channels differ");
   const bool include_pad = launch.attributes.Int("count_include_pad", 0) != 0;
+  WSI_RETURN_IF_ERROR(context.scratch.Require(0, w.channels * 4));
   const Chunks chunks = ChunksOf(w.input_positions(), w.channels * 2, kGrain);
   return MakeKernel([w, include_pad, chunks, &context](const LaunchArguments& a) {
-    const PoolingLoops& loops = GetPoolingLoops();
-    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+    const auto& loops = GetPoolingLoops().Of<T>();
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
       for (int64_t i = begin; i < end; ++i) {
-        float* dx = a.output<float>(0) + i * w.channels;
+        T* row = a.output<T>(0) + i * w.channels;
+        float* dx = RowSums(row, context.scratch.worker<float>(worker));
         std::fill(dx, dx + w.channels, 0.0F);
         ForEachWindow(w, PositionOf(i, InputSizes(w)), [&](const Position& p, int64_t o, int32_t) {
           const float factor = static_cast<float>(1.0 / Divisor(w, p, include_pad));
-          loops.add_scaled(a.input<float>(0) + o * w.channels, w.channels, factor, dx);
+          loops.add_scaled(a.input<T>(0) + o * w.channels, w.channels, factor, dx);
         });
+        StoreRow(dx, w.channels, row);
       }
     });
   });
+}
+
+}  // namespace
+
+KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(MaxPool);
+}
+KernelResult CompileMaxPoolGrad(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(MaxPoolGrad);
+}
+KernelResult CompileAveragePool(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(AveragePool);
+}
+KernelResult CompileAveragePoolGrad(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(AveragePoolGrad);
 }
 
 }  // namespace wsi::cpu

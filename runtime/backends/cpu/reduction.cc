@@ -17,6 +17,7 @@ struct AxisGroup {
 
 // Sums of a shape whose reduced axes have kept ones on both sides of them, several
 // times over: each result walks its elements on its own.
+template <typename T, typename U>
 KernelResult CompileScattered(const std::vector<AxisGroup>& groups, double factor,
                               Context& context) {
   std::vector<StridedCopy::Axis> kept;
@@ -41,21 +42,20 @@ KernelResult CompileScattered(const std::vector<AxisGroup>& groups, double facto
   return MakeKernel([=, &context](const LaunchArguments& a) {
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t r = begin; r < end; ++r) {
-        const float* x = a.input<float>(0) + offset_of(kept, r);
+        const T* x = a.input<T>(0) + offset_of(kept, r);
         double total = 0;
-        for (int64_t t = 0; t < terms; ++t) total += static_cast<double>(x[offset_of(reduced, t)]);
-        a.output<float>(0)[r] = static_cast<float>(total * factor);
+        for (int64_t t = 0; t < terms; ++t)
+          total += static_cast<double>(Load(x[offset_of(reduced, t)]));
+        Store(static_cast<float>(total * factor), a.output<U>(0)[r]);
       }
     });
   });
 }
 
-}  // namespace
-
-KernelResult CompileReduce(const LaunchSpec& launch, Context& context) {
+// T: what is summed; U: the results, T or fp32.
+template <typename T, typename U>
+KernelResult CompileSums(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
   const Shape& x = launch.inputs[0].shape;
   std::vector<bool> reduce(static_cast<size_t>(x.rank()), false);
   for (const int64_t value : launch.attributes.Ints("axes")) {
@@ -82,17 +82,27 @@ KernelResult CompileReduce(const LaunchSpec& launch, Context& context) {
   if (three.empty() || three.front().reduced) three.insert(three.begin(), AxisGroup{});
   if (three.size() == 1) three.push_back({1, true});
   if (three.size() == 2) three.push_back({});
-  if (three.size() > 3) return CompileScattered(groups, factor, context);
+  if (three.size() > 3) return CompileScattered<T, U>(groups, factor, context);
   const MiddleSum sum(three[0].size, three[1].size, three[2].size);
   WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
   return MakeKernel([sum, factor, &context](const LaunchArguments& a) {
-    sum.Run(context, a.input<float>(0), factor, a.output<float>(0));
+    sum.Run(context, a.input<T>(0), factor, a.output<U>(0));
   });
 }
 
-KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
+template <typename T>
+KernelResult CompileReduceOf(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  if (launch.outputs[0].dtype == DType::kF32) {
+    return CompileSums<T, float>(launch, context);
+  }
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, StorageType<T>()));
+  return CompileSums<T, T>(launch, context);
+}
+
+template <typename T>
+KernelResult CompileSquaredNormOf(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
   const bool wide = launch.outputs[0].dtype == DType::kF64;
   if (!wide) WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
   if (launch.outputs[0].shape.ElementCount() != 1) {
@@ -101,13 +111,23 @@ KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
   const SquareSum sum(launch.inputs[0].shape.ElementCount());
   WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
   return MakeKernel([sum, wide, &context](const LaunchArguments& a) {
-    const double total = sum.Run(context, a.input<float>(0));
+    const double total = sum.Run(context, a.input<T>(0));
     if (wide) {
       *a.output<double>(0) = total;
     } else {
       *a.output<float>(0) = static_cast<float>(total);
     }
   });
+}
+
+}  // namespace
+
+KernelResult CompileReduce(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(CompileReduceOf);
+}
+
+KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
+  return WSI_BY_STORAGE(CompileSquaredNormOf);
 }
 
 // s * min(1, max_norm / (s * sqrt(sumsq) + 1e-6)), s = scale0 / loss_scale, as

@@ -28,8 +28,9 @@ Status MiddleSum::Require(Scratch& scratch) const {
   return scratch.Require(outer_ * rows_.count() * inner_ * 8, width * 12);
 }
 
-void MiddleSum::Run(Context& context, const float* x, double factor, float* y) const {
-  const SumLoops& loops = GetSumLoops();
+template <typename T, typename U>
+void MiddleSum::Run(Context& context, const T* x, double factor, U* y) const {
+  const auto& loops = GetSumLoops().Of<T>();
   const int64_t parts = rows_.count();
   double* partial = context.scratch.shared<double>();
   const auto reduce = [&](int64_t o, int64_t part, int64_t column, int worker) {
@@ -38,7 +39,7 @@ void MiddleSum::Run(Context& context, const float* x, double factor, float* y) c
     double* total = parts > 1 ? partial + (o * parts + part) * inner_ + first
                               : context.scratch.worker<double>(worker);
     const int64_t begin = rows_.begin(part);
-    const float* p = x + (o * rows_.items + begin) * inner_ + first;
+    const T* p = x + (o * rows_.items + begin) * inner_ + first;
     const int64_t count = rows_.end(part) - begin;
     if (inner_ == 1) {
       *total = loops.sum(p, count);
@@ -49,8 +50,8 @@ void MiddleSum::Run(Context& context, const float* x, double factor, float* y) c
       loops.columns(p, count, inner_, width, total, block);
     }
     if (parts > 1) return;
-    float* out = y + o * inner_ + first;
-    for (int64_t j = 0; j < width; ++j) out[j] = static_cast<float>(total[j] * factor);
+    U* out = y + o * inner_ + first;
+    for (int64_t j = 0; j < width; ++j) Store(static_cast<float>(total[j] * factor), out[j]);
   };
   if (parts > 1) {
     context.pool.ParallelFor(outer_ * parts * columns_, [&](int64_t chunk, int worker) {
@@ -64,7 +65,7 @@ void MiddleSum::Run(Context& context, const float* x, double factor, float* y) c
         for (int64_t j = 0; j < inner_; ++j) total[j] += other[j];
       }
       for (int64_t j = 0; j < inner_; ++j) {
-        y[o * inner_ + j] = static_cast<float>(total[j] * factor);
+        Store(static_cast<float>(total[j] * factor), y[o * inner_ + j]);
       }
     }
     return;
@@ -77,8 +78,9 @@ void MiddleSum::Run(Context& context, const float* x, double factor, float* y) c
   });
 }
 
-double SquareSum::Run(Context& context, const float* x) const {
-  const SumLoops& loops = GetSumLoops();
+template <typename T>
+double SquareSum::Run(Context& context, const T* x) const {
+  const auto& loops = GetSumLoops().Of<T>();
   double* partial = context.scratch.shared<double>();
   ForChunks(context.pool, chunks_, [&](int64_t begin, int64_t end, int64_t chunk, int) {
     partial[chunk] = loops.squares(x + begin, end - begin);
@@ -87,5 +89,14 @@ double SquareSum::Run(Context& context, const float* x) const {
   for (int64_t c = 0; c < chunks_.count(); ++c) total += partial[c];
   return total;
 }
+
+template double SquareSum::Run(Context&, const float*) const;
+template void MiddleSum::Run(Context&, const float*, double, float*) const;
+template double SquareSum::Run(Context&, const Half*) const;
+template void MiddleSum::Run(Context&, const Half*, double, float*) const;
+template void MiddleSum::Run(Context&, const Half*, double, Half*) const;
+template double SquareSum::Run(Context&, const BFloat16*) const;
+template void MiddleSum::Run(Context&, const BFloat16*, double, float*) const;
+template void MiddleSum::Run(Context&, const BFloat16*, double, BFloat16*) const;
 
 }  // namespace wsi::cpu

@@ -1,4 +1,4 @@
-// Sums of fp32 that do not depend on the thread count: blocks in fp32, their totals
+// Sums in fp32 that do not depend on the thread count: blocks in fp32, their totals
 // in fp64, combined in order.
 #pragma once
 
@@ -13,7 +13,9 @@ class MiddleSum {
  public:
   MiddleSum(int64_t outer, int64_t reduced, int64_t inner);
   Status Require(Scratch& scratch) const;
-  void Run(Context& context, const float* x, double factor, float* y) const;
+  // T, U: types of storage.
+  template <typename T, typename U>
+  void Run(Context& context, const T* x, double factor, U* y) const;
 
  private:
   int64_t outer_;
@@ -27,7 +29,8 @@ class SquareSum {
  public:
   explicit SquareSum(int64_t count) : chunks_(ChunksOf(count, 1, kGrain)) {}
   Status Require(Scratch& scratch) const { return scratch.Require(chunks_.count() * 8, 0); }
-  double Run(Context& context, const float* x) const;
+  template <typename T>
+  double Run(Context& context, const T* x) const;
 
  private:
   Chunks chunks_;

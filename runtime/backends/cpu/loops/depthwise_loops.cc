@@ -5,43 +5,55 @@ namespace {
 
 constexpr int64_t kBlock = 64;  // Channels whose sums stay in registers.
 
-void GatherBlock(const float* const* a, const float* const* b, int64_t taps, const float* bias,
-                 int64_t first, float* y) {
+template <typename T>
+void GatherBlock(const T* const* a, const float* const* b, int64_t taps, const T* bias,
+                 int64_t first, T* y) {
   float sum[kBlock];
-  for (int64_t c = 0; c < kBlock; ++c) sum[c] = bias == nullptr ? 0.0F : bias[first + c];
+  for (int64_t c = 0; c < kBlock; ++c) sum[c] = bias == nullptr ? 0.0F : Load(bias[first + c]);
   for (int64_t t = 0; t < taps; ++t) {
-    const float* __restrict p = a[t] + first;
+    const T* __restrict p = a[t] + first;
     const float* __restrict q = b[t] + first;
-    for (int64_t c = 0; c < kBlock; ++c) sum[c] += p[c] * q[c];
+    for (int64_t c = 0; c < kBlock; ++c) sum[c] += Load(p[c]) * q[c];
   }
-  for (int64_t c = 0; c < kBlock; ++c) y[first + c] = sum[c];
+  for (int64_t c = 0; c < kBlock; ++c) Store(sum[c], y[first + c]);
 }
 
-void Gather(const float* const* a, const float* const* b, int64_t taps, const float* bias,
-            int64_t channels, float* y) {
+template <typename T>
+void GatherRest(const T* const* a, const float* const* b, int64_t taps, const T* bias,
+                int64_t first, int64_t width, T* y) {
+  float sum[kBlock];
+  for (int64_t c = 0; c < width; ++c) sum[c] = bias == nullptr ? 0.0F : Load(bias[first + c]);
+  for (int64_t t = 0; t < taps; ++t) {
+    const T* __restrict p = a[t] + first;
+    const float* __restrict q = b[t] + first;
+    for (int64_t c = 0; c < width; ++c) sum[c] += Load(p[c]) * q[c];
+  }
+  for (int64_t c = 0; c < width; ++c) Store(sum[c], y[first + c]);
+}
+
+template <typename T>
+void Gather(const T* const* a, const float* const* b, int64_t taps, const T* bias, int64_t channels,
+            T* y) {
   int64_t first = 0;
   for (; first + kBlock <= channels; first += kBlock) GatherBlock(a, b, taps, bias, first, y);
-  if (first == channels) return;
-  for (int64_t c = first; c < channels; ++c) y[c] = bias == nullptr ? 0.0F : bias[c];
+  if (first < channels) GatherRest(a, b, taps, bias, first, channels - first, y);
+}
+
+template <typename T>
+void Scatter(const T* __restrict dy, const T* const* x, float* const* dw, int64_t taps,
+             int64_t channels) {
   for (int64_t t = 0; t < taps; ++t) {
-    const float* __restrict p = a[t];
-    const float* __restrict q = b[t];
-    float* __restrict out = y;
-    for (int64_t c = first; c < channels; ++c) out[c] += p[c] * q[c];
+    const T* __restrict p = x[t];
+    float* __restrict q = dw[t];
+    for (int64_t c = 0; c < channels; ++c) q[c] += Load(p[c]) * Load(dy[c]);
   }
 }
 
-void Scatter(const float* __restrict dy, const float* const* x, float* const* dw, int64_t taps,
-             int64_t channels) {
-  for (int64_t t = 0; t < taps; ++t) {
-    const float* __restrict p = x[t];
-    float* __restrict q = dw[t];
-    for (int64_t c = 0; c < channels; ++c) q[c] += p[c] * dy[c];
-  }
-}
+template <typename T>
+constexpr DepthwiseLoopsOf<T> kLoops = {.gather = Gather<T>, .scatter = Scatter<T>};
 
 }  // namespace
 
-extern const DepthwiseLoops kDepthwiseLoops = {.gather = Gather, .scatter = Scatter};
+extern const DepthwiseLoops kDepthwiseLoops = {kLoops<float>, kLoops<Half>, kLoops<BFloat16>};
 
 }  // namespace wsi::cpu::WSI_ISA

@@ -15,48 +15,53 @@ void Zero(float* p, int64_t n) {
 }
 
 // sum[j] += x[r][j] over the rows, four at a time so that the sums are touched less.
-void SumRows(const float* __restrict x, int64_t rows, int64_t period, float* __restrict sum) {
+template <typename T>
+void SumRows(const T* __restrict x, int64_t rows, int64_t period, float* __restrict sum) {
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    const float* __restrict a = x + r * period;
-    const float* __restrict b = a + period;
-    const float* __restrict c = b + period;
-    const float* __restrict d = c + period;
-    for (int64_t j = 0; j < period; ++j) sum[j] += (a[j] + b[j]) + (c[j] + d[j]);
+    const T* __restrict a = x + r * period;
+    const T* __restrict b = a + period;
+    const T* __restrict c = b + period;
+    const T* __restrict d = c + period;
+    for (int64_t j = 0; j < period; ++j) {
+      sum[j] += (Load(a[j]) + Load(b[j])) + (Load(c[j]) + Load(d[j]));
+    }
   }
   for (; r < rows; ++r) {
-    const float* __restrict a = x + r * period;
-    for (int64_t j = 0; j < period; ++j) sum[j] += a[j];
+    const T* __restrict a = x + r * period;
+    for (int64_t j = 0; j < period; ++j) sum[j] += Load(a[j]);
   }
 }
 
-void SumSquaredDeviations(const float* __restrict x, int64_t rows, int64_t period,
+template <typename T>
+void SumSquaredDeviations(const T* __restrict x, int64_t rows, int64_t period,
                           const float* __restrict mean, float* __restrict sum) {
   int64_t r = 0;
   for (; r + 4 <= rows; r += 4) {
-    const float* __restrict a = x + r * period;
-    const float* __restrict b = a + period;
-    const float* __restrict c = b + period;
-    const float* __restrict d = c + period;
+    const T* __restrict a = x + r * period;
+    const T* __restrict b = a + period;
+    const T* __restrict c = b + period;
+    const T* __restrict d = c + period;
     for (int64_t j = 0; j < period; ++j) {
       const float m = mean[j];
-      const float p = a[j] - m;
-      const float q = b[j] - m;
-      const float s = c[j] - m;
-      const float t = d[j] - m;
+      const float p = Load(a[j]) - m;
+      const float q = Load(b[j]) - m;
+      const float s = Load(c[j]) - m;
+      const float t = Load(d[j]) - m;
       sum[j] += (p * p + q * q) + (s * s + t * t);
     }
   }
   for (; r < rows; ++r) {
-    const float* __restrict a = x + r * period;
+    const T* __restrict a = x + r * period;
     for (int64_t j = 0; j < period; ++j) {
-      const float p = a[j] - mean[j];
+      const float p = Load(a[j]) - mean[j];
       sum[j] += p * p;
     }
   }
 }
 
-void Moments(const float* x, int64_t rows, int64_t period, double* __restrict mean,
+template <typename T>
+void Moments(const T* x, int64_t rows, int64_t period, double* __restrict mean,
              double* __restrict m2, float* block) {
   float* __restrict block_mean = block;
   float* __restrict block_m2 = block + period;
@@ -65,7 +70,7 @@ void Moments(const float* x, int64_t rows, int64_t period, double* __restrict me
   const int64_t step = BlockRows(period);
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t n = rows - begin < step ? rows - begin : step;
-    const float* p = x + begin * period;
+    const T* p = x + begin * period;
     Zero(block_mean, period);
     SumRows(p, n, period, block_mean);
     const float inverse = 1.0F / static_cast<float>(n);
@@ -83,27 +88,28 @@ void Moments(const float* x, int64_t rows, int64_t period, double* __restrict me
   }
 }
 
-template <bool kResidual, bool kRelu>
-void ApplyRows(const float* x, const float* residual, const float* __restrict mean,
+template <bool kResidual, bool kRelu, typename T>
+void ApplyRows(const T* x, const T* residual, const float* __restrict mean,
                const float* __restrict factor, const float* __restrict bias, int64_t count,
-               int64_t period, float* y) {
+               int64_t period, T* y) {
   for (int64_t begin = 0; begin < count; begin += period) {
     const int64_t n = count - begin < period ? count - begin : period;
-    const float* p = x + begin;
-    const float* r = kResidual ? residual + begin : nullptr;
-    float* q = y + begin;
+    const T* p = x + begin;
+    const T* r = kResidual ? residual + begin : nullptr;
+    T* q = y + begin;
     WSI_INDEPENDENT
     for (int64_t j = 0; j < n; ++j) {
-      float v = (p[j] - mean[j]) * factor[j] + bias[j];
-      if constexpr (kResidual) v += r[j];
+      float v = (Load(p[j]) - mean[j]) * factor[j] + bias[j];
+      if constexpr (kResidual) v += Load(r[j]);
       if constexpr (kRelu) v = v < 0.0F ? 0.0F : v;
-      q[j] = v;
+      Store(v, q[j]);
     }
   }
 }
 
-void Apply(const float* x, const float* residual, const float* mean, const float* factor,
-           const float* bias, int64_t count, int64_t period, bool relu, float* y) {
+template <typename T>
+void Apply(const T* x, const T* residual, const float* mean, const float* factor, const float* bias,
+           int64_t count, int64_t period, bool relu, T* y) {
   if (residual != nullptr) {
     if (relu) {
       ApplyRows<true, true>(x, residual, mean, factor, bias, count, period, y);
@@ -118,44 +124,44 @@ void Apply(const float* x, const float* residual, const float* mean, const float
 }
 
 // `kRows` rows at once, so that the sums are touched less often.
-template <bool kMask, bool kStore, int64_t kRows>
-void GradSumGroup(const float* dy, const float* x, const float* y, const float* __restrict mean,
-                  int64_t period, float* __restrict sum, float* __restrict dot, float* dz) {
+template <bool kMask, bool kStore, int64_t kRows, typename T>
+void GradSumGroup(const T* dy, const T* x, const T* y, const float* __restrict mean, int64_t period,
+                  float* __restrict sum, float* __restrict dot, T* dz) {
   WSI_INDEPENDENT
   for (int64_t j = 0; j < period; ++j) {
     float s = 0.0F;
     float t = 0.0F;
     for (int64_t r = 0; r < kRows; ++r) {
-      float v = dy[r * period + j];
-      if constexpr (kMask) v = y[r * period + j] > 0.0F ? v : 0.0F;
-      if constexpr (kStore) dz[r * period + j] = v;
+      float v = Load(dy[r * period + j]);
+      if constexpr (kMask) v = Load(y[r * period + j]) > 0.0F ? v : 0.0F;
+      if constexpr (kStore) Store(v, dz[r * period + j]);
       s += v;
-      t += v * (x[r * period + j] - mean[j]);
+      t += v * (Load(x[r * period + j]) - mean[j]);
     }
     sum[j] += s;
     dot[j] += t;
   }
 }
 
-template <bool kMask, bool kStore>
-void GradSumRows(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
-                 int64_t period, float* sum, float* dot, float* dz) {
+template <bool kMask, bool kStore, typename T>
+void GradSumRows(const T* dy, const T* x, const T* y, const float* mean, int64_t rows,
+                 int64_t period, float* sum, float* dot, T* dz) {
   constexpr int64_t kGroup = 4;
   int64_t r = 0;
-  const auto at = [&](const float* p) { return p == nullptr ? p : p + r * period; };
+  const auto at = [&](const T* p) { return p == nullptr ? p : p + r * period; };
   for (; r + kGroup <= rows; r += kGroup) {
     GradSumGroup<kMask, kStore, kGroup>(dy + r * period, x + r * period, at(y), mean, period, sum,
-                                        dot, const_cast<float*>(at(dz)));
+                                        dot, const_cast<T*>(at(dz)));
   }
   for (; r < rows; ++r) {
     GradSumGroup<kMask, kStore, 1>(dy + r * period, x + r * period, at(y), mean, period, sum, dot,
-                                   const_cast<float*>(at(dz)));
+                                   const_cast<T*>(at(dz)));
   }
 }
 
-void GradSums(const float* dy, const float* x, const float* y, const float* mean, int64_t rows,
-              int64_t period, double* __restrict sum, double* __restrict dot, float* dz,
-              float* block) {
+template <typename T>
+void GradSums(const T* dy, const T* x, const T* y, const float* mean, int64_t rows, int64_t period,
+              double* __restrict sum, double* __restrict dot, T* dz, float* block) {
   float* __restrict block_sum = block;
   float* __restrict block_dot = block + period;
   for (int64_t j = 0; j < period; ++j) sum[j] = 0.0;
@@ -165,8 +171,8 @@ void GradSums(const float* dy, const float* x, const float* y, const float* mean
     const int64_t n = rows - begin < step ? rows - begin : step;
     const int64_t at = begin * period;
     Zero(block, 2 * period);
-    const float* o = y == nullptr ? nullptr : y + at;
-    float* q = dz == nullptr ? nullptr : dz + at;
+    const T* o = y == nullptr ? nullptr : y + at;
+    T* q = dz == nullptr ? nullptr : dz + at;
     if (y != nullptr && dz != nullptr) {
       GradSumRows<true, true>(dy + at, x + at, o, mean, n, period, block_sum, block_dot, q);
     } else if (y != nullptr) {
@@ -181,28 +187,28 @@ void GradSums(const float* dy, const float* x, const float* y, const float* mean
   }
 }
 
-template <bool kMask>
-void GradApplyRows(const float* dy, const float* x, const float* y, const float* __restrict mean,
+template <bool kMask, typename T>
+void GradApplyRows(const T* dy, const T* x, const T* y, const float* __restrict mean,
                    const float* __restrict factor, const float* __restrict shift,
-                   const float* __restrict slope, int64_t count, int64_t period, float* dx) {
+                   const float* __restrict slope, int64_t count, int64_t period, T* dx) {
   for (int64_t begin = 0; begin < count; begin += period) {
     const int64_t n = count - begin < period ? count - begin : period;
-    const float* g = dy + begin;
-    const float* p = x + begin;
-    const float* o = kMask ? y + begin : nullptr;
-    float* q = dx + begin;
+    const T* g = dy + begin;
+    const T* p = x + begin;
+    const T* o = kMask ? y + begin : nullptr;
+    T* q = dx + begin;
     WSI_INDEPENDENT
     for (int64_t j = 0; j < n; ++j) {
-      float v = g[j];
-      if constexpr (kMask) v = o[j] > 0.0F ? v : 0.0F;
-      q[j] = v * factor[j] - shift[j] - (p[j] - mean[j]) * slope[j];
+      float v = Load(g[j]);
+      if constexpr (kMask) v = Load(o[j]) > 0.0F ? v : 0.0F;
+      Store(v * factor[j] - shift[j] - (Load(p[j]) - mean[j]) * slope[j], q[j]);
     }
   }
 }
 
-void GradApply(const float* dy, const float* x, const float* y, const float* mean,
-               const float* factor, const float* shift, const float* slope, int64_t count,
-               int64_t period, float* dx) {
+template <typename T>
+void GradApply(const T* dy, const T* x, const T* y, const float* mean, const float* factor,
+               const float* shift, const float* slope, int64_t count, int64_t period, T* dx) {
   if (y != nullptr) {
     GradApplyRows<true>(dy, x, y, mean, factor, shift, slope, count, period, dx);
   } else {
@@ -210,31 +216,38 @@ void GradApply(const float* dy, const float* x, const float* y, const float* mea
   }
 }
 
-void GradScale(const float* dy, const float* y, const float* __restrict factor, int64_t count,
-               int64_t period, float* dx) {
+template <typename T>
+void GradScale(const T* dy, const T* y, const float* __restrict factor, int64_t count,
+               int64_t period, T* dx) {
   for (int64_t begin = 0; begin < count; begin += period) {
     const int64_t n = count - begin < period ? count - begin : period;
-    const float* g = dy + begin;
-    const float* o = y == nullptr ? g : y + begin;
-    float* q = dx + begin;
+    const T* g = dy + begin;
+    const T* o = y == nullptr ? g : y + begin;
+    T* q = dx + begin;
     if (y == nullptr) {
       WSI_INDEPENDENT
-      for (int64_t j = 0; j < n; ++j) q[j] = g[j] * factor[j];
+      for (int64_t j = 0; j < n; ++j) Store(Load(g[j]) * factor[j], q[j]);
     } else {
       WSI_INDEPENDENT
-      for (int64_t j = 0; j < n; ++j) q[j] = (o[j] > 0.0F ? g[j] : 0.0F) * factor[j];
+      for (int64_t j = 0; j < n; ++j) {
+        Store((Load(o[j]) > 0.0F ? Load(g[j]) : 0.0F) * factor[j], q[j]);
+      }
     }
   }
 }
 
+template <typename T>
+constexpr NormalizationLoopsOf<T> kLoops = {
+    .moments = Moments<T>,
+    .apply = Apply<T>,
+    .grad_sums = GradSums<T>,
+    .grad_apply = GradApply<T>,
+    .grad_scale = GradScale<T>,
+};
+
 }  // namespace
 
-extern const NormalizationLoops kNormalizationLoops = {
-    .moments = Moments,
-    .apply = Apply,
-    .grad_sums = GradSums,
-    .grad_apply = GradApply,
-    .grad_scale = GradScale,
-};
+extern const NormalizationLoops kNormalizationLoops = {kLoops<float>, kLoops<Half>,
+                                                       kLoops<BFloat16>};
 
 }  // namespace wsi::cpu::WSI_ISA

@@ -1,6 +1,6 @@
 // Inner loops of batch and group normalization over positions x channels.
 //
-// A tensor is rows of `period` floats, where a period is one or more positions:
+// A tensor is rows of `period` elements, where a period is one or more positions:
 // narrow channel counts are repeated so that the loops stay wide. Per-channel
 // operands are repeated to `period` floats alike.
 #pragma once
@@ -8,33 +8,33 @@
 #include <cstdint>
 
 #include "runtime/backends/cpu/isa.h"
+#include "runtime/backends/cpu/storage.h"
 
 namespace wsi::cpu {
 
-struct NormalizationLoops {
+template <typename T>
+struct NormalizationLoopsOf {
   // mean[j] and m2[j] (sum of squared deviations) of `rows` rows; `mean`, `m2` are
   // overwritten. Two passes in blocks that stay in the cache, merged by the update of
   // Chan, Golub and LeVeque (1979). `block` is scratch of 2 * period floats.
-  void (*moments)(const float* x, int64_t rows, int64_t period, double* mean, double* m2,
-                  float* block);
+  void (*moments)(const T* x, int64_t rows, int64_t period, double* mean, double* m2, float* block);
   // y = act((x - mean) * factor + bias [+ residual]) over `count` elements, a multiple of
   // period or less than it; act is max(., 0) if relu. residual may be null.
-  void (*apply)(const float* x, const float* residual, const float* mean, const float* factor,
-                const float* bias, int64_t count, int64_t period, bool relu, float* y);
+  void (*apply)(const T* x, const T* residual, const float* mean, const float* factor,
+                const float* bias, int64_t count, int64_t period, bool relu, T* y);
   // sum[j] = sum of dz, dot[j] = sum of dz * (x - mean), where dz = dy, and 0 where
   // y <= 0 if y is given; stores dz if it is given. `block` is 2 * period floats.
-  void (*grad_sums)(const float* dy, const float* x, const float* y, const float* mean,
-                    int64_t rows, int64_t period, double* sum, double* dot, float* dz,
-                    float* block);
+  void (*grad_sums)(const T* dy, const T* x, const T* y, const float* mean, int64_t rows,
+                    int64_t period, double* sum, double* dot, T* dz, float* block);
   // dx = dz * factor - shift - (x - mean) * slope, over `count` elements as in apply.
-  void (*grad_apply)(const float* dy, const float* x, const float* y, const float* mean,
-                     const float* factor, const float* shift, const float* slope, int64_t count,
-                     int64_t period, float* dx);
+  void (*grad_apply)(const T* dy, const T* x, const T* y, const float* mean, const float* factor,
+                     const float* shift, const float* slope, int64_t count, int64_t period, T* dx);
   // dx = dz * factor.
-  void (*grad_scale)(const float* dy, const float* y, const float* factor, int64_t count,
-                     int64_t period, float* dx);
+  void (*grad_scale)(const T* dy, const T* y, const float* factor, int64_t count, int64_t period,
+                     T* dx);
 };
 
+using NormalizationLoops = ByStorage<NormalizationLoopsOf>;
 WSI_DECLARE_LOOPS(NormalizationLoops, kNormalizationLoops);
 
 }  // namespace wsi::cpu

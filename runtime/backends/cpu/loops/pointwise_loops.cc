@@ -3,26 +3,27 @@
 namespace wsi::cpu::WSI_ISA {
 namespace {
 
-using Numbers = PointwiseNumbers;
+template <typename R>
+using Numbers = PointwiseNumbers<R>;
 
-template <typename F>
-void Unary(const float* x, int64_t n, Numbers k, float* y) {
+template <typename F, typename R>
+void Unary(const R* x, int64_t n, Numbers<R> k, R* y) {
   WSI_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) y[i] = F::Of(x[i], k);
 }
 
-template <typename F, typename Out>
-void BinaryRun(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t n,
-               Numbers k, Out* y) {
+template <typename F, typename R, typename Out>
+void BinaryRun(const R* a, int64_t a_stride, const R* b, int64_t b_stride, int64_t n, Numbers<R> k,
+               Out* y) {
   if (a_stride == 1 && b_stride == 1) {
     WSI_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) y[i] = F::Of(a[i], b[i], k);
   } else if (a_stride == 1) {
-    const float v = b[0];
+    const R v = b[0];
     WSI_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) y[i] = F::Of(a[i], v, k);
   } else if (b_stride == 1) {
-    const float v = a[0];
+    const R v = a[0];
     WSI_INDEPENDENT
     for (int64_t i = 0; i < n; ++i) y[i] = F::Of(v, b[i], k);
   } else {
@@ -30,196 +31,328 @@ void BinaryRun(const float* a, int64_t a_stride, const float* b, int64_t b_strid
     for (int64_t i = 0; i < n; ++i) y[i] = v;
   }
 }
-template <typename F>
-void Binary(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t n,
-            Numbers k, float* y) {
+template <typename F, typename R>
+void Binary(const R* a, int64_t a_stride, const R* b, int64_t b_stride, int64_t n, Numbers<R> k,
+            R* y) {
   BinaryRun<F>(a, a_stride, b, b_stride, n, k, y);
 }
-template <typename F>
-void Compare(const float* a, int64_t a_stride, const float* b, int64_t b_stride, int64_t n,
-             uint8_t* y) {
-  BinaryRun<F>(a, a_stride, b, b_stride, n, Numbers{}, y);
+template <typename F, typename R>
+void Compare(const R* a, int64_t a_stride, const R* b, int64_t b_stride, int64_t n, uint8_t* y) {
+  BinaryRun<F>(a, a_stride, b, b_stride, n, Numbers<R>{}, y);
 }
 
+inline float ExpOf(float x) { return __builtin_expf(x); }
+inline double ExpOf(double x) { return __builtin_exp(x); }
+inline float TanhOf(float x) { return __builtin_tanhf(x); }
+inline double TanhOf(double x) { return __builtin_tanh(x); }
+inline float LogOf(float x) { return __builtin_logf(x); }
+inline double LogOf(double x) { return __builtin_log(x); }
+inline float SqrtOf(float x) { return __builtin_sqrtf(x); }
+inline double SqrtOf(double x) { return __builtin_sqrt(x); }
+inline float AbsOf(float x) { return __builtin_fabsf(x); }
+inline double AbsOf(double x) { return __builtin_fabs(x); }
+inline float ErfOf(float x) { return __builtin_erff(x); }
+inline double ErfOf(double x) { return __builtin_erf(x); }
+inline float Log1pOf(float x) { return __builtin_log1pf(x); }
+inline double Log1pOf(double x) { return __builtin_log1p(x); }
+inline float Expm1Of(float x) { return __builtin_expm1f(x); }
+inline double Expm1Of(double x) { return __builtin_expm1(x); }
+inline float FloorOf(float x) { return __builtin_floorf(x); }
+inline double FloorOf(double x) { return __builtin_floor(x); }
+inline float CeilOf(float x) { return __builtin_ceilf(x); }
+inline double CeilOf(double x) { return __builtin_ceil(x); }
+inline float PowOf(float x, float y) { return __builtin_powf(x, y); }
+inline double PowOf(double x, double y) { return __builtin_pow(x, y); }
+
 struct Relu {
-  static float Of(float x, Numbers) { return x < 0.0F ? 0.0F : x; }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return x < R{0} ? R{0} : x;
+  }
 };
 struct Sigmoid {
-  static float Of(float x, Numbers) { return 1.0F / (1.0F + __builtin_expf(-x)); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return R{1} / (R{1} + ExpOf(-x));
+  }
 };
 struct Tanh {
-  static float Of(float x, Numbers) { return __builtin_tanhf(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return TanhOf(x);
+  }
 };
 struct Exp {
-  static float Of(float x, Numbers) { return __builtin_expf(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return ExpOf(x);
+  }
 };
 struct Log {
-  static float Of(float x, Numbers) { return __builtin_logf(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return LogOf(x);
+  }
 };
 struct Sqrt {
-  static float Of(float x, Numbers) { return __builtin_sqrtf(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return SqrtOf(x);
+  }
 };
 struct Neg {
-  static float Of(float x, Numbers) { return -x; }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return -x;
+  }
 };
 struct Abs {
-  static float Of(float x, Numbers) { return __builtin_fabsf(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return AbsOf(x);
+  }
 };
 struct Reciprocal {
-  static float Of(float x, Numbers) { return 1.0F / x; }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return R{1} / x;
+  }
 };
 struct Erf {
-  static float Of(float x, Numbers) { return __builtin_erff(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return ErfOf(x);
+  }
 };
 // log(1 + e^x) without overflow.
 struct Softplus {
-  static float Of(float x, Numbers) {
-    return (x > 0.0F ? x : 0.0F) + __builtin_log1pf(__builtin_expf(-__builtin_fabsf(x)));
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return (x > R{0} ? x : R{0}) + Log1pOf(ExpOf(-AbsOf(x)));
   }
 };
 // NaN stays NaN in all that clamp.
 struct Clip {
-  static float Of(float x, Numbers k) {
-    const float v = x < k.a ? k.a : x;
+  template <typename R>
+  static R Of(R x, Numbers<R> k) {
+    const R v = x < k.a ? k.a : x;
     return v > k.b ? k.b : v;
   }
 };
 struct HardSigmoid {
-  static float Of(float x, Numbers k) { return Clip::Of(k.a * x + k.b, {0.0F, 1.0F}); }
+  template <typename R>
+  static R Of(R x, Numbers<R> k) {
+    return Clip::Of(k.a * x + k.b, Numbers<R>{0, 1});
+  }
 };
 struct HardSwish {
-  static float Of(float x, Numbers) { return x * Clip::Of(x * (1.0F / 6.0F) + 0.5F, {0.0F, 1.0F}); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return x * Clip::Of(x * (R{1} / R{6}) + R{0.5}, Numbers<R>{0, 1});
+  }
 };
 struct LeakyRelu {
-  static float Of(float x, Numbers k) { return x < 0.0F ? x * k.a : x; }
+  template <typename R>
+  static R Of(R x, Numbers<R> k) {
+    return x < R{0} ? x * k.a : x;
+  }
 };
 struct Elu {
-  static float Of(float x, Numbers k) { return x < 0.0F ? k.a * __builtin_expm1f(x) : x; }
+  template <typename R>
+  static R Of(R x, Numbers<R> k) {
+    return x < R{0} ? k.a * Expm1Of(x) : x;
+  }
 };
 struct Sign {
-  static float Of(float x, Numbers) { return x > 0.0F ? 1.0F : (x < 0.0F ? -1.0F : x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return x > R{0} ? R{1} : (x < R{0} ? -R{1} : x);
+  }
 };
 struct Floor {
-  static float Of(float x, Numbers) { return __builtin_floorf(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return FloorOf(x);
+  }
 };
 struct Ceil {
-  static float Of(float x, Numbers) { return __builtin_ceilf(x); }
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return CeilOf(x);
+  }
 };
 
 struct Add {
-  static float Of(float a, float b, Numbers) { return a + b; }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R>) {
+    return a + b;
+  }
 };
 struct Sub {
-  static float Of(float a, float b, Numbers) { return a - b; }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R>) {
+    return a - b;
+  }
 };
 struct Mul {
-  static float Of(float a, float b, Numbers) { return a * b; }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R>) {
+    return a * b;
+  }
 };
 struct Div {
-  static float Of(float a, float b, Numbers) { return a / b; }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R>) {
+    return a / b;
+  }
 };
 struct Pow {
-  static float Of(float a, float b, Numbers) { return __builtin_powf(a, b); }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R>) {
+    return PowOf(a, b);
+  }
 };
 struct Max {
-  static float Of(float a, float b, Numbers) { return a > b || a != a ? a : b; }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R>) {
+    return a > b || a != a ? a : b;
+  }
 };
 struct Min {
-  static float Of(float a, float b, Numbers) { return a < b || a != a ? a : b; }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R>) {
+    return a < b || a != a ? a : b;
+  }
 };
 
 struct ReluGrad {
-  static float Of(float g, float y, Numbers) { return y > 0.0F ? g : 0.0F; }
+  template <typename R>
+  static R Of(R g, R y, Numbers<R>) {
+    return y > R{0} ? g : R{0};
+  }
 };
 struct ClipGrad {
-  static float Of(float g, float x, Numbers k) { return x > k.a && x < k.b ? g : 0.0F; }
+  template <typename R>
+  static R Of(R g, R x, Numbers<R> k) {
+    return x > k.a && x < k.b ? g : R{0};
+  }
 };
 struct SigmoidGrad {
-  static float Of(float g, float y, Numbers) { return g * y * (1.0F - y); }
+  template <typename R>
+  static R Of(R g, R y, Numbers<R>) {
+    return g * y * (R{1} - y);
+  }
 };
 struct TanhGrad {
-  static float Of(float g, float y, Numbers) { return g * (1.0F - y * y); }
+  template <typename R>
+  static R Of(R g, R y, Numbers<R>) {
+    return g * (R{1} - y * y);
+  }
 };
 struct ErfGrad {
-  static float Of(float g, float x, Numbers) {
-    return g * 1.12837916709551257390F * __builtin_expf(-x * x);  // 2 / sqrt(pi)
+  template <typename R>
+  static R Of(R g, R x, Numbers<R>) {
+    return g * static_cast<R>(1.12837916709551257390) * ExpOf(-x * x);  // 2 / sqrt(pi)
   }
 };
 struct HardSigmoidGrad {
-  static float Of(float g, float x, Numbers k) {
-    const float v = k.a * x + k.b;
-    return v > 0.0F && v < 1.0F ? g * k.a : 0.0F;
+  template <typename R>
+  static R Of(R g, R x, Numbers<R> k) {
+    const R v = k.a * x + k.b;
+    return v > R{0} && v < R{1} ? g * k.a : R{0};
   }
 };
 struct HardSwishGrad {
-  static float Of(float g, float x, Numbers) {
-    const float inside = g * (x * (1.0F / 3.0F) + 0.5F);
-    const float v = x < 3.0F ? inside : g;
-    return x > -3.0F ? v : 0.0F;
+  template <typename R>
+  static R Of(R g, R x, Numbers<R>) {
+    const R inside = g * (x * (R{1} / R{3}) + R{0.5});
+    const R v = x < R{3} ? inside : g;
+    return x > -R{3} ? v : R{0};
   }
 };
 struct LeakyReluGrad {
-  static float Of(float g, float x, Numbers k) { return x > 0.0F ? g : g * k.a; }
+  template <typename R>
+  static R Of(R g, R x, Numbers<R> k) {
+    return x > R{0} ? g : g * k.a;
+  }
 };
 struct EluGrad {
-  static float Of(float g, float y, Numbers k) { return y > 0.0F ? g : g * (y + k.a); }
+  template <typename R>
+  static R Of(R g, R y, Numbers<R> k) {
+    return y > R{0} ? g : g * (y + k.a);
+  }
 };
 struct MovingAverage {
-  static float Of(float a, float b, Numbers k) { return a * k.a + b * (1.0F - k.a); }
+  template <typename R>
+  static R Of(R a, R b, Numbers<R> k) {
+    return a * k.a + b * (R{1} - k.a);
+  }
 };
 
 struct Equal {
-  static uint8_t Of(float a, float b, Numbers) { return a == b ? 1 : 0; }
+  template <typename R>
+  static uint8_t Of(R a, R b, Numbers<R>) {
+    return a == b ? 1 : 0;
+  }
 };
 struct Less {
-  static uint8_t Of(float a, float b, Numbers) { return a < b ? 1 : 0; }
+  template <typename R>
+  static uint8_t Of(R a, R b, Numbers<R>) {
+    return a < b ? 1 : 0;
+  }
 };
 struct Greater {
-  static uint8_t Of(float a, float b, Numbers) { return a > b ? 1 : 0; }
+  template <typename R>
+  static uint8_t Of(R a, R b, Numbers<R>) {
+    return a > b ? 1 : 0;
+  }
+};
+
+template <typename R>
+constexpr PointwiseLoopsOf<R> kLoops = {
+    .relu = Unary<Relu, R>,
+    .sigmoid = Unary<Sigmoid, R>,
+    .tanh = Unary<Tanh, R>,
+    .exp = Unary<Exp, R>,
+    .log = Unary<Log, R>,
+    .sqrt = Unary<Sqrt, R>,
+    .neg = Unary<Neg, R>,
+    .abs = Unary<Abs, R>,
+    .reciprocal = Unary<Reciprocal, R>,
+    .erf = Unary<Erf, R>,
+    .softplus = Unary<Softplus, R>,
+    .hard_sigmoid = Unary<HardSigmoid, R>,
+    .hard_swish = Unary<HardSwish, R>,
+    .leaky_relu = Unary<LeakyRelu, R>,
+    .elu = Unary<Elu, R>,
+    .clip = Unary<Clip, R>,
+    .sign = Unary<Sign, R>,
+    .floor = Unary<Floor, R>,
+    .ceil = Unary<Ceil, R>,
+    .add = Binary<Add, R>,
+    .sub = Binary<Sub, R>,
+    .mul = Binary<Mul, R>,
+    .div = Binary<Div, R>,
+    .pow = Binary<Pow, R>,
+    .max = Binary<Max, R>,
+    .min = Binary<Min, R>,
+    .relu_grad = Binary<ReluGrad, R>,
+    .clip_grad = Binary<ClipGrad, R>,
+    .sigmoid_grad = Binary<SigmoidGrad, R>,
+    .tanh_grad = Binary<TanhGrad, R>,
+    .erf_grad = Binary<ErfGrad, R>,
+    .hard_sigmoid_grad = Binary<HardSigmoidGrad, R>,
+    .hard_swish_grad = Binary<HardSwishGrad, R>,
+    .leaky_relu_grad = Binary<LeakyReluGrad, R>,
+    .elu_grad = Binary<EluGrad, R>,
+    .equal = Compare<Equal, R>,
+    .less = Compare<Less, R>,
+    .greater = Compare<Greater, R>,
+    .moving_average = Binary<MovingAverage, R>,
 };
 
 }  // namespace
 
-extern const PointwiseLoops kPointwiseLoops = {
-    .relu = Unary<Relu>,
-    .sigmoid = Unary<Sigmoid>,
-    .tanh = Unary<Tanh>,
-    .exp = Unary<Exp>,
-    .log = Unary<Log>,
-    .sqrt = Unary<Sqrt>,
-    .neg = Unary<Neg>,
-    .abs = Unary<Abs>,
-    .reciprocal = Unary<Reciprocal>,
-    .erf = Unary<Erf>,
-    .softplus = Unary<Softplus>,
-    .hard_sigmoid = Unary<HardSigmoid>,
-    .hard_swish = Unary<HardSwish>,
-    .leaky_relu = Unary<LeakyRelu>,
-    .elu = Unary<Elu>,
-    .clip = Unary<Clip>,
-    .sign = Unary<Sign>,
-    .floor = Unary<Floor>,
-    .ceil = Unary<Ceil>,
-    .add = Binary<Add>,
-    .sub = Binary<Sub>,
-    .mul = Binary<Mul>,
-    .div = Binary<Div>,
-    .pow = Binary<Pow>,
-    .max = Binary<Max>,
-    .min = Binary<Min>,
-    .relu_grad = Binary<ReluGrad>,
-    .clip_grad = Binary<ClipGrad>,
-    .sigmoid_grad = Binary<SigmoidGrad>,
-    .tanh_grad = Binary<TanhGrad>,
-    .erf_grad = Binary<ErfGrad>,
-    .hard_sigmoid_grad = Binary<HardSigmoidGrad>,
-    .hard_swish_grad = Binary<HardSwishGrad>,
-    .leaky_relu_grad = Binary<LeakyReluGrad>,
-    .elu_grad = Binary<EluGrad>,
-    .equal = Compare<Equal>,
-    .less = Compare<Less>,
-    .greater = Compare<Greater>,
-    .moving_average = Binary<MovingAverage>,
-};
+extern const PointwiseLoops kPointwiseLoops = {kLoops<float>, kLoops<double>};
 
 }  // namespace wsi::cpu::WSI_ISA

@@ -1,4 +1,5 @@
-// Inner loops of elementwise operators on fp32. A stride is 1, or 0 for an operand
+// Inner loops of elementwise operators on fp32 and fp64; the types of two bytes go
+// through fp32 in blocks (pointwise.cc). A stride is 1, or 0 for an operand
 // that is one number. An output may be an input that has stride 1.
 #pragma once
 
@@ -9,18 +10,20 @@
 namespace wsi::cpu {
 
 // Attributes of a pointwise operator, in its own order: alpha, beta; or min, max.
+template <typename R>
 struct PointwiseNumbers {
-  float a = 0;
-  float b = 0;
+  R a = 0;
+  R b = 0;
 };
 
-using UnaryLoop = void (*)(const float* x, int64_t n, PointwiseNumbers numbers, float* y);
-using BinaryLoop = void (*)(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
-                            int64_t n, PointwiseNumbers numbers, float* y);
-using CompareLoop = void (*)(const float* a, int64_t a_stride, const float* b, int64_t b_stride,
-                             int64_t n, uint8_t* y);
+template <typename R>
+struct PointwiseLoopsOf {
+  using UnaryLoop = void (*)(const R* x, int64_t n, PointwiseNumbers<R> numbers, R* y);
+  using BinaryLoop = void (*)(const R* a, int64_t a_stride, const R* b, int64_t b_stride, int64_t n,
+                              PointwiseNumbers<R> numbers, R* y);
+  using CompareLoop = void (*)(const R* a, int64_t a_stride, const R* b, int64_t b_stride,
+                               int64_t n, uint8_t* y);
 
-struct PointwiseLoops {
   UnaryLoop relu, sigmoid, tanh, exp, log, sqrt, neg, abs, reciprocal, erf, softplus;
   UnaryLoop hard_sigmoid, hard_swish, leaky_relu, elu, clip, sign, floor, ceil;
   BinaryLoop add, sub, mul, div, pow, max, min;
@@ -32,6 +35,19 @@ struct PointwiseLoops {
   BinaryLoop moving_average;
 };
 
+struct PointwiseLoops {
+  PointwiseLoopsOf<float> f32;
+  PointwiseLoopsOf<double> f64;
+
+  template <typename R>
+  const PointwiseLoopsOf<R>& Of() const {
+    if constexpr (sizeof(R) == sizeof(float)) {
+      return f32;
+    } else {
+      return f64;
+    }
+  }
+};
 WSI_DECLARE_LOOPS(PointwiseLoops, kPointwiseLoops);
 
 }  // namespace wsi::cpu
