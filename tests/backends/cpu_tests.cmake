@@ -1,5 +1,5 @@
-# What is special to the CPU backend; what all backends share is in backend_test.
-foreach(name cpu_backend_test cpu_convolution_test cpu_kernels_test cpu_movement_test
+# What is special to the CPU backend; what all backends share is in backend_suite.
+foreach(name cpu_backend_test cpu_convolution_test cpu_half_test cpu_kernels_test cpu_movement_test
              cpu_pooling_test)
   wsi_add_test(${name} SOURCES ${name}.cc cpu_launch.cc LIBS wsi_backend_cpu)
 endforeach()

@@ -63,8 +63,12 @@ KernelResult AveragePoolGrad(const LaunchSpec& launch, Context& context) {
   return MakeKernel([g, chunks, factor, &context](const LaunchArguments& a) {
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t p = begin; p < end; ++p) {
-        const T* dy = a.input<T>(0) + p / g.positions * g.channels;
         T* dx = a.output<T>(0) + p * g.channels;
+        if (p > begin && p % g.positions != 0) {  // As the position before.
+          std::copy(dx - g.channels, dx, dx);
+          continue;
+        }
+        const T* dy = a.input<T>(0) + p / g.positions * g.channels;
         for (int64_t c = 0; c < g.channels; ++c) Store(Load(dy[c]) * factor, dx[c]);
       }
     });

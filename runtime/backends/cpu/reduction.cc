@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "runtime/backends/cpu/strided_copy.h"
 #include "runtime/backends/cpu/sums.h"
@@ -14,6 +15,26 @@ struct AxisGroup {
   int64_t size = 1;
   bool reduced = false;
 };
+
+// What sums are made of: fp64, and integers that wrap, as numpy's do.
+template <typename T>
+auto TermOf(const T& v) {
+  if constexpr (std::is_integral_v<T>) {
+    return static_cast<uint64_t>(v);
+  } else {
+    return static_cast<double>(Load(v));
+  }
+}
+// The mean of integers truncates.
+template <typename U>
+void StoreTotal(double total, double factor, U& out) {
+  Store(static_cast<Computed<U>>(total * factor), out);
+}
+template <typename U>
+requires(std::is_integral_v<U>) void StoreTotal(uint64_t total, double factor, U& out) {
+  const auto whole = static_cast<int64_t>(total);
+  out = static_cast<U>(whole / std::max<int64_t>(1, std::llround(1.0 / factor)));
+}
 
 // Sums of a shape whose reduced axes have kept ones on both sides of them, several
 // times over: each result walks its elements on its own.
@@ -43,10 +64,9 @@ KernelResult CompileScattered(const std::vector<AxisGroup>& groups, double facto
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t r = begin; r < end; ++r) {
         const T* x = a.input<T>(0) + offset_of(kept, r);
-        double total = 0;
-        for (int64_t t = 0; t < terms; ++t)
-          total += static_cast<double>(Load(x[offset_of(reduced, t)]));
-        Store(static_cast<float>(total * factor), a.output<U>(0)[r]);
+        decltype(TermOf(*x)) total = 0;
+        for (int64_t t = 0; t < terms; ++t) total += TermOf(x[offset_of(reduced, t)]);
+        StoreTotal(total, factor, a.output<U>(0)[r]);
       }
     });
   });
@@ -82,12 +102,16 @@ KernelResult CompileSums(const LaunchSpec& launch, Context& context) {
   if (three.empty() || three.front().reduced) three.insert(three.begin(), AxisGroup{});
   if (three.size() == 1) three.push_back({1, true});
   if (three.size() == 2) three.push_back({});
-  if (three.size() > 3) return CompileScattered<T, U>(groups, factor, context);
-  const MiddleSum sum(three[0].size, three[1].size, three[2].size);
-  WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
-  return MakeKernel([sum, factor, &context](const LaunchArguments& a) {
-    sum.Run(context, a.input<T>(0), factor, a.output<U>(0));
-  });
+  if constexpr (std::is_integral_v<T> || std::is_same_v<T, double>) {
+    return CompileScattered<T, U>(groups, factor, context);
+  } else {
+    if (three.size() > 3) return CompileScattered<T, U>(groups, factor, context);
+    const MiddleSum sum(three[0].size, three[1].size, three[2].size);
+    WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
+    return MakeKernel([sum, factor, &context](const LaunchArguments& a) {
+      sum.Run(context, a.input<T>(0), factor, a.output<U>(0));
+    });
+  }
 }
 
 template <typename T>
@@ -123,7 +147,15 @@ KernelResult CompileSquaredNormOf(const LaunchSpec& launch, Context& context) {
 }  // namespace
 
 KernelResult CompileReduce(const LaunchSpec& launch, Context& context) {
-  return WSI_BY_STORAGE(CompileReduceOf);
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  const DType dtype = launch.inputs[0].dtype;
+  if (dtype != DType::kF64 && dtype != DType::kI64 && dtype != DType::kI32) {
+    return WSI_BY_STORAGE(CompileReduceOf);
+  }
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, dtype));
+  if (dtype == DType::kI64) return CompileSums<int64_t, int64_t>(launch, context);
+  if (dtype == DType::kI32) return CompileSums<int32_t, int32_t>(launch, context);
+  return CompileSums<double, double>(launch, context);
 }
 
 KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
