@@ -71,8 +71,8 @@ void Reader::AddOp(NodeId id) {
     last_use_[root(input)] = position;
   }
   schedule_.ops.push_back(id);
-  schedule_.seconds.push_back(
-      LaunchSeconds(rates_, node.op, def->is_matrix, type, cost.flops, cost.bytes));
+  schedule_.seconds.push_back(LaunchSeconds(rates_, node.op, def->is_matrix && !cost.vector_only,
+                                            type, cost.flops, cost.bytes));
   schedule_.others.emplace_back();
 }
 

@@ -257,7 +257,7 @@ void Lowering::AddLaunch(const Graph& graph, NodeId id, plan::Launch& launch) {
   const Cost cost = def->cost == nullptr ? Cost{} : def->cost(OpView(graph, id));
   launch.set_flops(cost.flops);
   launch.set_bytes(cost.bytes);
-  launch.set_matrix(def->is_matrix);
+  launch.set_matrix(def->is_matrix && !cost.vector_only);
 }
 
 void Lowering::AddCopy(const Graph& graph, const Node& node, plan::Instruction& instruction) {

@@ -114,7 +114,8 @@ void ModelBuilder::AddOp(NodeId id) {
   op.node = id;
   const Cost cost = def->cost == nullptr ? Cost{} : def->cost(view);
   const DType type = view.input_count() > 0 && view.HasInput(0) ? view.input(0).dtype : DType::kF32;
-  op.seconds = LaunchSeconds(rates_, node.op, def->is_matrix, type, cost.flops, cost.bytes);
+  op.seconds = LaunchSeconds(rates_, node.op, def->is_matrix && !cost.vector_only, type, cost.flops,
+                             cost.bytes);
   op.workspace = AlignUp(WorkspaceBytes(graph_, id), kBufferAlignment);
   for (const ValueId input : node.inputs) {
     if (const int m = MemoryOf(input); m >= 0) AddOnce(op.reads, m);

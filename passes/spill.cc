@@ -62,8 +62,8 @@ void Spiller::FindTimes() {
       const OpView view(graph_, id);
       const Cost cost = def->cost(view);
       const DType type = view.HasInput(0) ? view.input(0).dtype : DType::kF32;
-      seconds =
-          LaunchSeconds(options_.rates, node.op, def->is_matrix, type, cost.flops, cost.bytes);
+      seconds = LaunchSeconds(options_.rates, node.op, def->is_matrix && !cost.vector_only, type,
+                              cost.flops, cost.bytes);
     }
     starts_.push_back(starts_.back() + seconds);
   }

@@ -101,7 +101,12 @@ Status GradConv(GradBuilder& g) {
 // three operators.
 Cost CostOf(const OpView& op, const Shape& y, const Shape& w) {
   const double taps = static_cast<double>(w.ElementCount()) / static_cast<double>(w[0]);
-  return {2 * static_cast<double>(y.ElementCount()) * taps, BytesTouched(op)};
+  // Depthwise: each output channel has a single input channel.
+  const int64_t groups = op.attributes().Int("group", 1);
+  const int64_t channels = w[op.attributes().Int("channels_last", 0) == 1 ? -1 : 1];
+  return {.flops = 2 * static_cast<double>(y.ElementCount()) * taps,
+          .bytes = BytesTouched(op),
+          .vector_only = groups > 1 && channels == 1};
 }
 
 Cost ConvCost(const OpView& op) { return CostOf(op, op.output_shape(0), op.input_shape(1)); }

@@ -88,6 +88,8 @@ struct Gradient {
 struct Cost {
   double flops = 0;  // A multiply-add counts two.
   double bytes = 0;  // Operands read once and results written once.
+  // Of an operator that is_matrix: multiply-adds that only vector units take.
+  bool vector_only = false;
 };
 
 // What half precision does to the operator. All activations of one node are of one type.

@@ -16,7 +16,7 @@ bool AreAmounts(const plan::Rates& r) {
   }
   for (const auto& [op, rate] : r.operators()) {
     if (!IsAmount(rate.flops_fp32()) || !IsAmount(rate.flops_half()) ||
-        !IsAmount(rate.memory_bytes())) {
+        !IsAmount(rate.memory_bytes()) || !IsAmount(rate.vector_flops())) {
       return false;
     }
   }

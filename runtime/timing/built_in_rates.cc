@@ -13,6 +13,7 @@ struct Operator {
   double flops_fp32;
   double flops_half;
   double memory_bytes;
+  double vector_flops;
 };
 
 struct Device {
@@ -109,6 +110,7 @@ plan::Rates ToRates(const Device& d) {
     rate.set_flops_fp32(op.flops_fp32);
     rate.set_flops_half(op.flops_half);
     rate.set_memory_bytes(op.memory_bytes);
+    rate.set_vector_flops(op.vector_flops);
   }
   return rates;
 }

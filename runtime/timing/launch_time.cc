@@ -11,11 +11,13 @@ namespace {
 bool IsHalf(DType type) { return type == DType::kF16 || type == DType::kBF16; }
 
 double FlopRate(const plan::Rates& rates, const plan::OperatorRate* own, bool matrix, bool half) {
-  if (own != nullptr && half && own->flops_half() > 0) return own->flops_half();
-  if (own != nullptr && !half && own->flops_fp32() > 0) return own->flops_fp32();
-  if (!matrix) return rates.vector_flops();
-  return half && rates.matrix_flops_half() > 0 ? rates.matrix_flops_half()
-                                               : rates.matrix_flops_fp32();
+  const auto choose = [](double measured, double otherwise) {
+    return measured > 0 ? measured : otherwise;
+  };
+  const plan::OperatorRate& op = own != nullptr ? *own : plan::OperatorRate::default_instance();
+  if (!matrix) return choose(op.vector_flops(), rates.vector_flops());
+  if (!half) return choose(op.flops_fp32(), rates.matrix_flops_fp32());
+  return choose(op.flops_half(), choose(rates.matrix_flops_half(), rates.matrix_flops_fp32()));
 }
 
 }  // namespace

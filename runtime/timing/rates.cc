@@ -11,22 +11,6 @@ namespace {
 
 constexpr Bytes kMaxFileBytes = Bytes{4} << 20;
 
-// A JSON object whose members have the message's field names and order, operators
-// sorted by name, so that the same rates make the same bytes.
-Result<std::string> ToJson(const plan::Rates& rates) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.preserve_proto_field_names = true;
-  std::string text;
-  const auto printed = google::protobuf::util::MessageToJsonString(rates, &text, options);
-  if (!printed.ok()) return InternalError(printed.ToString());
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(text, nullptr, false);
-  if (json.is_discarded()) return InternalError("rates do not print as JSON");
-  if (json.contains("operators")) {
-    json["operators"] = nlohmann::json::parse(json["operators"].dump());
-  }
-  return json.dump(2) + "\n";
-}
-
 // The parser quotes what it read, which may be anything.
 std::string OneLine(std::string text) {
   constexpr size_t kMaxCharacters = 200;
@@ -69,6 +53,7 @@ Status CheckRates(const plan::Rates& rates) {
     WSI_RETURN_IF_ERROR(not_negative(field + ".flops_fp32", rate.flops_fp32()));
     WSI_RETURN_IF_ERROR(not_negative(field + ".flops_half", rate.flops_half()));
     WSI_RETURN_IF_ERROR(not_negative(field + ".memory_bytes", rate.memory_bytes()));
+    WSI_RETURN_IF_ERROR(not_negative(field + ".vector_flops", rate.vector_flops()));
   }
   return {};
 }
@@ -85,9 +70,25 @@ Result<plan::Rates> ReadRates(const std::string& path) {
   return rates;
 }
 
-Status WriteRates(const std::string& path, const plan::Rates& rates, OutputOptions options) {
+// A JSON object whose members have the message's field names and order, operators
+// sorted by name, so that the same rates make the same bytes.
+Result<std::string> RatesJson(const plan::Rates& rates) {
   WSI_CHECK(CheckRates(rates).ok());
-  WSI_ASSIGN_OR_RETURN(const std::string json, ToJson(rates));
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  const auto printed = google::protobuf::util::MessageToJsonString(rates, &text, options);
+  if (!printed.ok()) return InternalError(printed.ToString());
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(text, nullptr, false);
+  if (json.is_discarded()) return InternalError("rates do not print as JSON");
+  if (json.contains("operators")) {
+    json["operators"] = nlohmann::json::parse(json["operators"].dump());
+  }
+  return json.dump(2) + "\n";
+}
+
+Status WriteRates(const std::string& path, const plan::Rates& rates, OutputOptions options) {
+  WSI_ASSIGN_OR_RETURN(const std::string json, RatesJson(rates));
   return WriteFile(path, json, options);
 }
 

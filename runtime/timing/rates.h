@@ -29,7 +29,8 @@ Status CheckRates(const plan::Rates& rates);
 
 // A rates file that passes CheckRates. kInvalidInput for text that is no such message.
 Result<plan::Rates> ReadRates(const std::string& path);
-// REQUIRES: CheckRates passes.
+// Its text. REQUIRES, as WriteRates: CheckRates passes.
+Result<std::string> RatesJson(const plan::Rates& rates);
 Status WriteRates(const std::string& path, const plan::Rates& rates, OutputOptions options);
 
 // --rates NAME|FILE: a built-in name, or else a file.

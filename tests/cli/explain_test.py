@@ -3,7 +3,7 @@ import json
 import unittest
 import xml.etree.ElementTree as xml
 
-from programs import INVALID, IO, USAGE, ProgramTest
+from programs import INVALID, IO, USAGE, ProgramTest, run
 
 RATES = {"device": "test", "matrix_flops_fp32": 1e9, "matrix_flops_half": 2e9, "vector_flops": 1e9,
          "memory_bytes": 1e9, "in_bytes": 1e9, "out_bytes": 1e9, "read_bytes": 1e9,
@@ -135,6 +135,13 @@ class Explain(ProgramTest):
             self.assertEqual(path.read_text(encoding="utf-8"), "earlier")
             self.succeed("wsic", "explain", plan, option, path, "--force")
             self.assertNotEqual(path.read_text(encoding="utf-8"), "earlier")
+
+    def test_calibration_does_not_start_in_vain(self):
+        path = self.write_rates()
+        before = self.snapshot()
+        self.fail_with(USAGE, "wsirun", "doctor", "--calibrate", "-o", path, saying="--force")
+        self.assertEqual(run("wsirun", "doctor", "-o", path).returncode, USAGE)
+        self.assertEqual(self.snapshot(), before)
 
     def test_no_plan(self):
         path = self.folder / "rates.json"

@@ -119,6 +119,18 @@ TEST(Conv, CostsTwoPerMultiplyAdd) {
   EXPECT_EQ(cost.bytes, 4.0 * (3 * 224 * 224 + 64 * 3 * 49 + 64 * 112 * 112));
 }
 
+TEST(Conv, DepthwiseIsNoWorkForMatrixUnits) {
+  const auto vector_only = [](const std::vector<Operand>& operands, int64_t group) {
+    OneNode one("Conv", operands, {{"kernel_shape", std::vector<int64_t>{3, 3}}, {"group", group}});
+    EXPECT_TRUE(InferTypes(one.graph(), one.node()).ok());
+    return FindOp("Conv")->cost(one.view()).vector_only;
+  };
+  EXPECT_TRUE(vector_only({F32({1, 8, 9, 9}), F32({8, 1, 3, 3})}, 8));
+  EXPECT_TRUE(vector_only({F32({1, 8, 9, 9}), F32({16, 1, 3, 3})}, 8));
+  EXPECT_FALSE(vector_only({F32({1, 8, 9, 9}), F32({8, 2, 3, 3})}, 4));
+  EXPECT_FALSE(vector_only({F32({1, 1, 9, 9}), F32({8, 1, 3, 3})}, 1));
+}
+
 Attributes PoolAttributes(std::vector<int64_t> kernel, std::vector<int64_t> strides,
                           std::vector<int64_t> pads, int64_t ceil_mode = 0) {
   return {{"kernel_shape", kernel},

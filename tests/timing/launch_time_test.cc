@@ -44,6 +44,8 @@ TEST(LaunchTime, AnOperatorsOwnRatesComeFirst) {
   conv.set_memory_bytes(25);
   EXPECT_DOUBLE_EQ(LaunchSeconds(rates, "Conv", true, DType::kF32, 3000, 0), 0.5 + 6);
   EXPECT_DOUBLE_EQ(LaunchSeconds(rates, "Conv", true, DType::kF32, 0, 100), 0.5 + 4);
+  conv.set_vector_flops(10);
+  EXPECT_DOUBLE_EQ(LaunchSeconds(rates, "Conv", false, DType::kF32, 60, 0), 0.5 + 6);
   // Not measured in half precision: the device's rate.
   EXPECT_DOUBLE_EQ(LaunchSeconds(rates, "Conv", true, DType::kF16, 8000, 0), 0.5 + 2);
   EXPECT_DOUBLE_EQ(LaunchSeconds(rates, "ConvInputGrad", true, DType::kF32, 3000, 0), 0.5 + 3);

@@ -15,6 +15,10 @@
 #include "runtime/backends/cpu/cpu_backend.h"
 #include "runtime/backends/reference/reference_backend.h"
 #include "runtime/base/checked.h"
+#include "runtime/base/file.h"
+#include "runtime/calibrate/calibrate.h"
+#include "runtime/timing/rates.h"
+#include "tools/wsirun/report.h"
 
 namespace wsi {
 namespace {
@@ -79,13 +83,56 @@ void Doctor(bool json) {
   }
 }
 
+struct CalibrateArguments {
+  bool calibrate = false;
+  std::string output;  // Empty: stdout.
+  std::string spill_dir;
+  int threads = 0;
+  bool force = false;
+};
+
+Status CalibrateCpu(const CalibrateArguments& a) {
+  if (!a.output.empty()) WSI_RETURN_IF_ERROR(CheckOutputPath(a.output, a.force));
+  WSI_ASSIGN_OR_RETURN(const plan::Rates otherwise, BuiltInRates("cpu"));
+  const std::unique_ptr<Backend> backend = MakeCpuBackend({.threads = a.threads});
+  const int threads = a.threads > 0 ? a.threads : UsableCores();
+  const CalibrateOptions options = {
+      .device = fmt::format("{}, {} threads", FirstLine("/proc/cpuinfo", "model name"), threads),
+      .spill_dir = a.spill_dir};
+  WSI_ASSIGN_OR_RETURN(const plan::Rates rates, Calibrate(backend.get(), options, otherwise));
+  if (a.spill_dir.empty()) {
+    fmt::print(stderr,
+               "wsirun doctor: no --spill-dir, so the file's rates are those of a common disk\n");
+  }
+  if (!a.output.empty()) return WriteRates(a.output, rates, {.force = a.force});
+  WSI_ASSIGN_OR_RETURN(const std::string json, RatesJson(rates));
+  fmt::print("{}", json);
+  return {};
+}
+
 }  // namespace
 
 void AddDoctorCommand(CLI::App& app, int* exit_code) {
   CLI::App* command = app.add_subcommand("doctor", "what this machine offers");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "print one JSON object");
+  auto arguments = std::make_shared<CalibrateArguments>();
+  CLI::Option* calibrate = command->add_flag(
+      "--calibrate", arguments->calibrate,
+      "measure how fast the CPU computes and copies, for wsic compile --rates; half a minute");
+  command->add_option("-o,--output", arguments->output, "write the rates here (default: stdout)")
+      ->needs(calibrate);
+  command->add_option("--spill-dir", arguments->spill_dir, "measure this folder's disk as well")
+      ->needs(calibrate);
+  command->add_option("--threads", arguments->threads, "compute threads (default: all there are)")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(calibrate);
+  command->add_flag("--force", arguments->force, "replace an existing file")->needs(calibrate);
   command->callback([=] {
+    if (arguments->calibrate) {
+      *exit_code = Report("doctor", CalibrateCpu(*arguments));
+      return;
+    }
     Doctor(*json);
     *exit_code = 0;
   });
