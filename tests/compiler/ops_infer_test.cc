@@ -113,6 +113,36 @@ TEST(Reduction, ShapesAndAxes) {
               HasSubstr("wants floats"));
 }
 
+TEST(Half, SumsMayBeSinglePrecision) {
+  const Operand half = Of(DType::kBF16, {2, 3});
+  const Attributes single = {{"axes", I{0}}, {"dtype", std::string("f32")}};
+  EXPECT_EQ((*Infer("ReduceSum", {half}, single))[0], (TensorType{DType::kF32, {1, 3}}));
+  EXPECT_EQ((*Infer("ReduceMean", {half}, {{"axes", I{0}}}))[0],
+            (TensorType{DType::kBF16, {1, 3}}));
+  EXPECT_EQ((*Infer("MatMul", {half, Of(DType::kBF16, {3})}, {{"dtype", std::string("f32")}}))[0],
+            (TensorType{DType::kF32, {2}}));
+  EXPECT_THAT(InferredShape("MatMul", {half, F32({3})}, {}), HasSubstr("wants bf16 as input 0"));
+  EXPECT_THAT(InferredShape("ReduceSum", {half}, {{"axes", I{0}}, {"dtype", std::string("f16")}}),
+              HasSubstr("attribute dtype is f16, wants bf16 or f32"));
+  EXPECT_THAT(
+      InferredShape("ReduceSum", {F32({2})}, {{"axes", I{0}}, {"dtype", std::string("bf16")}}),
+      HasSubstr("attribute dtype is bf16, wants f32"));
+}
+
+TEST(Half, WeightGradientsAreSinglePrecision) {
+  const Attributes conv = {{"kernel_shape", I{1, 1}},      {"strides", I{1, 1}},
+                           {"dilations", I{1, 1}},         {"pads", I{0, 0, 0, 0}},
+                           {"group", int64_t{1}},          {"channels_last", int64_t{1}},
+                           {"weight_shape", I{4, 1, 1, 3}}};
+  for (const DType dtype : {DType::kF16, DType::kBF16, DType::kF32}) {
+    EXPECT_EQ(
+        (*Infer("ConvWeightGrad", {Of(dtype, {1, 5, 5, 3}), Of(dtype, {1, 5, 5, 4})}, conv))[0],
+        (TensorType{DType::kF32, {4, 1, 1, 3}}));
+  }
+  EXPECT_EQ((*Infer("AllFinite", {Of(DType::kF16, {7})}))[0], (TensorType{DType::kF32, {}}));
+  EXPECT_THAT(InferredShape("AllFinite", {F32({7}), F32({1})}), HasSubstr("wants []"));
+}
+
 TEST(Softmax, WantsAnAxisOfTheInput) {
   EXPECT_EQ(InferredShape("Softmax", {F32({2, 3})}, {{"axis", int64_t{1}}}), "[2,3]");
   EXPECT_THAT(InferredShape("Softmax", {F32({2, 3})}, {{"axis", int64_t{-1}}}),

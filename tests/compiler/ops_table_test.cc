@@ -49,6 +49,18 @@ TEST(OpTable, InPlacePairsAndWeightsAreOperands) {
   }
 }
 
+TEST(OpTable, HalfPrecisionExceptionsAreOfMatrixOperators) {
+  for (const OpDef* op : AllOps()) {
+    SCOPED_TRACE(op->name);
+    for (const int input : op->float32_inputs) {
+      EXPECT_TRUE(input >= 0 && input < op->max_inputs);
+    }
+    if (op->half_sum || !op->float32_inputs.empty()) {
+      EXPECT_EQ(op->half, HalfPolicy::kMatrix);
+    }
+  }
+}
+
 TEST(OpTable, EveryGradientOperatorIsOurs) {
   for (const OpDef* op : AllOps()) {
     if (op->name.ends_with("Grad")) {
