@@ -16,7 +16,7 @@ class Precision(ProgramTest):
     def gradients(self, model, precision):
         plan = self.folder / f"{precision}.plan"
         out = self.folder / f"{precision}.safetensors"
-        self.succeed("wsic", "compile", self.folder / f"{model}.onnx", "-o", plan, "--norm", "train",
+        self.succeed("wsic", "compile", self.folder / f"{model}.onnx", "-o", plan,
                      "--input-size", "64x64", "--precision", precision, "--force")
         self.assertEqual(json.loads(self.succeed("wsic", "show", plan, "--json").stdout)
                          ["precision"], precision)
@@ -30,9 +30,10 @@ class Precision(ProgramTest):
         numpy.save(self.folder / "x.npy",
                    random.uniform(-1, 1, (1, 3, 64, 64)).astype(numpy.float32))
         numpy.save(self.folder / "y.npy", numpy.array([1]))
-        self.succeed("wsi-model", model, "-o", self.folder / f"{model}.onnx", "--classes", 2)
+        self.succeed("wsi-model", model, "-o", self.folder / f"{model}.onnx", "--classes", 2,
+                     "--norm", "frozen")
         exact = self.gradients(model, "fp32")
-        for precision, least in (("fp16", 0.999), ("bf16", 0.97)):
+        for precision, least in (("fp16", 0.998), ("bf16", 0.97)):
             half = self.gradients(model, precision)
             self.assertEqual(half.keys(), exact.keys())
             for name, gradient in half.items():
@@ -40,14 +41,14 @@ class Precision(ProgramTest):
                     self.assertEqual(gradient.dtype, numpy.float32)
                     self.assertGreater(cosine(gradient, exact[name]), least)
                     norms = numpy.linalg.norm(gradient) / numpy.linalg.norm(exact[name])
-                    self.assertAlmostEqual(norms, 1, delta=0.05)
+                    self.assertAlmostEqual(norms, 1, delta=0.1)
 
     def test_gradients_of_a_resnet(self):
         self.check_gradients("resnet18")
 
     def test_an_overflow_skips_the_step_and_halves_the_scale(self):
         plan = self.compile_tiny("--precision", "fp16")
-        manifest = self.make_slides(4)
+        manifest = self.make_slides(4, test_fraction=0)
         words = ("train", plan, "--slides", manifest, "--epochs", 6, "--threads", 1)
         run = self.folder / "run"
         self.succeed("wsirun", *words, "--run-dir", run, "--loss-scale", 2.0**22)
@@ -64,13 +65,12 @@ class Precision(ProgramTest):
         model = self.folder / "tiny.onnx"
         self.fail_with(USAGE, "wsic", "compile", model, "-o", self.folder / "out.plan", "--device",
                        "reference", "--precision", "fp16", saying="computes in fp64")
-        self.fail_with(USAGE, "wsic", "compile", model, "-o", self.folder / "out.plan",
-                       "--precision", "fp8", saying="--precision")
         self.assertFalse((self.folder / "out.plan").exists())
-        manifest = self.make_slides(2)
+        manifest = self.make_slides(4, test_fraction=0.5)
         done = self.folder / "run"
         self.fail_with(USAGE, "wsirun", "train", plan, "--slides", manifest, "--run-dir", done,
-                       "--loss-scale", 1024, saying="the plan is bf16 and has no loss scaling")
+                       "--loss-scale", 1024, "--val-split", "test",
+                       saying="the plan is bf16 and has no loss scaling")
 
 
 if __name__ == "__main__":

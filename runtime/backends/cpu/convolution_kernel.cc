@@ -44,16 +44,19 @@ Status ConvolutionKernel::Prepare() {
   return RequireScratch();
 }
 
+// Of a slab's x and y in fp32, where they are converted.
+Bytes ConvolutionKernel::ConvertedBytes(const SlabPrimitive& primitive) const {
+  return convolution_.IsConverted() ? PaddedBytes(primitive.x) + PaddedBytes(primitive.y) : 0;
+}
+
 // Shared: the weights in oneDNN's layouts and, where they are converted, as they come; or
 // the lanes of a weight gradient. A worker: oneDNN's scratchpad, a slab's weight gradient,
 // copies of the slab's x and y.
 Status ConvolutionKernel::RequireScratch() {
   Bytes copies = 0;
   for (const auto& p : primitives_) {
-    copies = std::max(copies, PaddedBytes(p->blocked_x) + PaddedBytes(p->blocked_y));
-    if (convolution_.IsConverted()) {
-      copies = std::max(copies, PaddedBytes(p->x) + PaddedBytes(p->y));
-    }
+    copies = std::max(copies,
+                      ConvertedBytes(*p) + PaddedBytes(p->blocked_x) + PaddedBytes(p->blocked_y));
   }
   const Bytes weight_bytes = PaddedBytes(layouts_.back().desc);
   copies_ = scratchpad_bytes_;
@@ -235,7 +238,9 @@ Status ConvolutionKernel::RunSlab(SlabWork& work, const LaunchArguments& argumen
 
 Status ConvolutionKernel::BlockActivations(SlabWork& work, int worker) {
   const dnnl::stream& stream = context_.dnnl.streams[static_cast<size_t>(worker)];
-  std::byte* scratch = context_.scratch.worker<std::byte>(worker) + copies_;
+  // Behind what is converted, which they are made of.
+  std::byte* scratch =
+      context_.scratch.worker<std::byte>(worker) + copies_ + ConvertedBytes(*work.primitive);
   SetHandle(work.blocked_x, scratch);
   SetHandle(work.blocked_y, scratch + PaddedBytes(work.primitive->blocked_x));
   WSI_RETURN_IF_ERROR(

@@ -60,6 +60,7 @@ class ConvolutionKernel final : public Kernel {
   };
   Part InputPart(const Slab& slab) const;
   Part OutputPart(const Slab& slab) const;
+  Bytes ConvertedBytes(const SlabPrimitive& primitive) const;
   void ConvertWeights(const LaunchArguments& arguments);
   // Forward or input gradient of one slab, between tensors of the computed type.
   Status RunPrimitive(SlabWork& work, const std::byte* from, std::byte* to,
