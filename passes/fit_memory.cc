@@ -71,7 +71,10 @@ Result<FittedMemory> Fitter::Fit(const std::set<std::string, std::less<>>& homed
   FittedMemory fitted;
   std::vector<bool> is_stale(scheduled_.size(), true);
   std::vector<Graph> planned;  // Ahead of assign.
-  fitted.goals.assign(scheduled_.size(), {options_, homed});
+  std::vector<std::vector<GapChoice>> memories(scheduled_.size());
+  for (std::vector<GapChoice>& memory : memories) {
+    fitted.goals.push_back({options_, homed, &memory});
+  }
   for (const Graph* graph : scheduled_) planned.push_back(*graph);
   for (int attempt = 0; attempt < kTries; ++attempt) {
     for (size_t i = 0; i < scheduled_.size(); ++i) {
@@ -80,7 +83,10 @@ Result<FittedMemory> Fitter::Fit(const std::set<std::string, std::less<>>& homed
     }
     fitted.graphs = planned;
     WSI_RETURN_IF_ERROR(Assign(fitted));
-    if (!Lower(fitted, is_stale)) return fitted;
+    if (!Lower(fitted, is_stale)) {
+      for (MemoryGoal& goal : fitted.goals) goal.memory = nullptr;
+      return fitted;
+    }
   }
   Bytes needed = 0;
   for (const Graph& graph : fitted.graphs) needed = std::max(needed, graph.device_bytes());
@@ -110,6 +116,7 @@ Result<Bytes> SmallestDeviceBudget(std::span<const Graph* const> scheduled,
                                    const MemoryOptions& options, const RunMemoryPasses& run,
                                    const RunAssignPass& assign) {
   MemoryOptions tried = options;
+  tried.first_fit = true;
   const auto fits = [&](Bytes budget) -> Result<bool> {
     tried.device_budget = budget;
     const Result<FittedMemory> fitted = FitMemory(scheduled, tried, run, assign);

@@ -31,7 +31,8 @@ struct MemoryOptions {
   bool keep_state = false;  // Parameters, statistics and moments stay on the device.
   GroupRule groups = GroupRule::kNone;
   PrefetchMode prefetch = PrefetchMode::kTimed;
-  bool ahead = true;  // Of prefetch by groups.
+  bool ahead = true;       // Of prefetch by groups.
+  bool first_fit = false;  // Any plan that fits will do.
   plan::Rates rates;
 };
 
@@ -39,6 +40,7 @@ struct MemoryOptions {
 struct MemoryGoal {
   MemoryOptions options;  // Its device budget is what residency plans with.
   std::set<std::string, std::less<>> homed;
+  std::vector<GapChoice>* memory = nullptr;  // ResidencyOptions::memory
 };
 
 // Runs residency, group and prefetch on a scheduled graph.

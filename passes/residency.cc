@@ -13,6 +13,37 @@
 namespace wsi {
 namespace {
 
+// Moves updates of small states to the end of the step. Their gradients take next to
+// nothing, and what was computed from the old contents can be computed again until then.
+void DelaySmallUpdates(Graph& graph, Bytes smallest) {
+  std::vector<NodeId> order;
+  std::vector<NodeId> delayed;
+  std::vector<bool> is_delayed(static_cast<size_t>(graph.value_count()), false);
+  for (const NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    bool is_small = node.phase == Phase::kUpdate;
+    bool must_wait = false;  // It reads what a delayed one makes.
+    for (const std::vector<ValueId>* list : {&node.inputs, &node.outputs}) {
+      for (const ValueId value : *list) {
+        if (!value.valid()) continue;
+        const Value& v = graph.value(value);
+        is_small = is_small && v.shape.ByteCount(v.dtype) < smallest;
+        must_wait = must_wait || is_delayed[static_cast<size_t>(value.index)];
+      }
+    }
+    if (!is_small && !must_wait) {
+      order.push_back(id);
+      continue;
+    }
+    delayed.push_back(id);
+    for (const ValueId output : node.outputs) {
+      if (output.valid()) is_delayed[static_cast<size_t>(output.index)] = true;
+    }
+  }
+  order.insert(order.end(), delayed.begin(), delayed.end());
+  graph.SetOrder(std::move(order));
+}
+
 // The operator whose own operands take the most room.
 std::string LargestOp(const Graph& graph, const ResidencyModel& model) {
   Bytes most = -1;
@@ -49,6 +80,8 @@ Status DoesNotFit(const Graph& graph, const ResidencyModel& model, const Residen
 
 Result<bool> PlanResidency(Graph& graph, const ResidencyOptions& options, PassContext&) {
   if (options.device_budget == 0 && options.homed.empty()) return false;
+  const uint64_t before = HashGraph(graph);
+  DelaySmallUpdates(graph, options.smallest);
   WSI_ASSIGN_OR_RETURN(const ResidencyModel model,
                        BuildResidencyModel(graph, options.rates,
                                            {.smallest = options.smallest, .homed = options.homed}));
@@ -56,11 +89,13 @@ Result<bool> PlanResidency(Graph& graph, const ResidencyOptions& options, PassCo
                               .host_budget = options.host_budget,
                               .may_recompute = options.recompute,
                               .may_offload = options.offload,
-                              .copies = options.copies};
+                              .copies = options.copies,
+                              .first_fit = options.first_fit,
+                              .start = options.memory};
   const ResidencyAnswer answer = SearchResidency(model, goal);
   if (!answer.cost.is_possible) return DoesNotFit(graph, model, answer, options);
+  if (options.memory != nullptr) *options.memory = answer.choices;
   ResidencyScheduler scheduler(model);
-  const uint64_t before = HashGraph(graph);
   WSI_RETURN_IF_ERROR(WriteResidency(graph, model, scheduler.Build(answer.choices)));
   graph.Compact();
   return HashGraph(graph) != before;

@@ -11,10 +11,12 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "compiler/ir/graph.h"
 #include "compiler/pass/pass.h"
 #include "passes/copy_timing.h"
+#include "passes/residency_schedule.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/status.h"
 #include "runtime/plan/plan.pb.h"
@@ -31,11 +33,15 @@ struct ResidencyOptions {
   bool recompute = true;
   bool offload = true;
   CopyMode copies = CopyMode::kTimed;  // How the prefetch pass will place them.
+  bool first_fit = false;              // Any plan that fits will do.
   // Values that never leave the device and are never recomputed: those below this.
   Bytes smallest = Bytes{1} << 16;
   // Persistent values that live in the host tier.
   std::set<std::string, std::less<>> homed;
   plan::Rates rates;
+  // In: where the search begins, if not empty: the answer for a budget that was much the
+  // same. Out: its answer. Null: neither.
+  std::vector<GapChoice>* memory = nullptr;
 };
 Result<bool> PlanResidency(Graph& graph, const ResidencyOptions& options, PassContext& context);
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <span>
+#include <utility>
 
 #include "passes/residency_starts.h"
 
@@ -38,20 +41,29 @@ class Search {
   };
 
   void Measure(Candidate& candidate);
+  bool CanRepeat(const ModelMemory& memory, int gap) const;
   bool IsAllowed(int gap, const GapChoice& choice) const;
   std::vector<GapChoice> Alternatives(int gap, const GapChoice& current) const;
+  void FindPositions();
+  int position(int op) const { return positions_[static_cast<size_t>(op)]; }
+  bool IsPromising(const Candidate& candidate, int g, const GapChoice& choice) const;
   static bool IsBetter(const Candidate& a, const Candidate& b);
   std::vector<int> GapsAtPeak(const Candidate& candidate);
   bool MendOnce(Candidate& candidate);
   void Mend(Candidate& candidate, int rounds);
   bool TryChange(Candidate& candidate, int gap, const GapChoice& choice, int rounds);
-  void Improve(Candidate& candidate);
+  void Improve(Candidate& candidate, int most_rounds);
+  Candidate Begin(std::vector<GapChoice> choices);
+  std::optional<ResidencyAnswer> GoOn(std::span<const GapChoice> from);
+  ResidencyAnswer Answer(Candidate candidate) const;
   bool HasWork() const { return work_ < goal_.max_work; }
 
   const ResidencyModel& model_;
   const ResidencyGoal& goal_;
   ResidencyCost cost_;
   int64_t work_ = 0;
+  std::vector<int> positions_;  // By operator of the model, of the last candidate looked at.
+  std::vector<Bytes> demand_;   // By position, of the candidate that is improved.
   Bytes smallest_device_ = -1;
   Bytes smallest_host_ = -1;
 };
@@ -71,14 +83,18 @@ void Search::Measure(Candidate& candidate) {
   if (candidate.cost.excess == 0) lower(smallest_host_, candidate.cost.host_peak);
 }
 
+bool Search::CanRepeat(const ModelMemory& memory, int gap) const {
+  const ModelOp& maker = model_.ops[static_cast<size_t>(memory.maker)];
+  return maker.is_repeatable && model_.gaps[static_cast<size_t>(gap)].end <= maker.repeatable_until;
+}
+
 bool Search::IsAllowed(int gap, const GapChoice& choice) const {
   const ModelMemory& memory =
       model_.memories[static_cast<size_t>(model_.gaps[static_cast<size_t>(gap)].memory)];
   switch (choice.residency) {
     case Residency::kKeep: return true;
     case Residency::kRecompute:
-      return goal_.may_recompute && memory.kind == MemoryKind::kMade &&
-             model_.ops[static_cast<size_t>(memory.maker)].is_repeatable;
+      return goal_.may_recompute && memory.kind == MemoryKind::kMade && CanRepeat(memory, gap);
     case Residency::kOffload: return goal_.may_offload;
   }
   return false;
@@ -103,26 +119,48 @@ bool Search::IsBetter(const Candidate& a, const Candidate& b) {
   return a.cost.seconds < b.cost.seconds * (1 - kWorthwhile);
 }
 
+void Search::FindPositions() {
+  const ResidencySchedule& schedule = cost_.schedule();
+  positions_.resize(model_.ops.size());
+  for (size_t p = 0; p < schedule.ops.size(); ++p) {
+    if (!schedule.ops[p].is_repeat) {
+      positions_[static_cast<size_t>(schedule.ops[p].op)] = static_cast<int>(p);
+    }
+  }
+}
+
+// Whether the change may make the step faster, judged without measuring it: where nothing
+// stalls, only what takes work away can, and what is kept needs room.
+bool Search::IsPromising(const Candidate& candidate, int g, const GapChoice& choice) const {
+  const GapChoice& now = candidate.choices[static_cast<size_t>(g)];
+  if (choice.residency == Residency::kKeep) {
+    const Gap& gap = model_.gaps[static_cast<size_t>(g)];
+    const Bytes size = model_.memories[static_cast<size_t>(gap.memory)].size;
+    const int begin = position(gap.begin);
+    // Towards its end other things may be brought back for its sake.
+    const int end = begin + (position(gap.end) - begin) * 3 / 4;
+    for (int p = begin + 1; p < end; ++p) {
+      if (demand_[static_cast<size_t>(p)] + size > goal_.device_budget) return false;
+    }
+    return true;
+  }
+  if (candidate.cost.stalled > candidate.cost.seconds * kWorthwhile) return true;
+  return now.residency == Residency::kRecompute && choice.residency == Residency::kOffload;
+}
+
 // The gaps in which memory is held at the operator that needs the most, largest first.
 // REQUIRES: the candidate is the last one measured.
 std::vector<int> Search::GapsAtPeak(const Candidate& candidate) {
-  const ResidencySchedule& schedule = cost_.schedule();
   const std::vector<Bytes>& bytes = cost_.demand_bytes();
   const bool is_device = candidate.cost.excess > 0;
   const auto peak = static_cast<int>(std::max_element(bytes.begin(), bytes.end()) - bytes.begin());
-  std::vector<int> position_of(model_.ops.size(), 0);
-  for (size_t p = 0; p < schedule.ops.size(); ++p) {
-    if (!schedule.ops[p].is_repeat) {
-      position_of[static_cast<size_t>(schedule.ops[p].op)] = static_cast<int>(p);
-    }
-  }
+  FindPositions();
   std::vector<int> gaps;
   for (size_t g = 0; g < model_.gaps.size(); ++g) {
     const Gap& gap = model_.gaps[g];
     const GapChoice& choice = candidate.choices[g];
     if (is_device) {
-      const bool spans = position_of[static_cast<size_t>(gap.begin)] < peak &&
-                         peak < position_of[static_cast<size_t>(gap.end)];
+      const bool spans = position(gap.begin) < peak && peak < position(gap.end);
       if (!spans || choice.is_brief) continue;
     } else if (choice.residency != Residency::kOffload) {
       continue;
@@ -196,56 +234,92 @@ bool Search::TryChange(Candidate& candidate, int gap, const GapChoice& choice, i
   return true;
 }
 
-void Search::Improve(Candidate& candidate) {
+void Search::Improve(Candidate& candidate, int most_rounds) {
   std::vector<int> gaps(model_.gaps.size());
   std::iota(gaps.begin(), gaps.end(), 0);
   const auto size = [&](int g) {
     return model_.memories[static_cast<size_t>(model_.gaps[static_cast<size_t>(g)].memory)].size;
   };
   std::stable_sort(gaps.begin(), gaps.end(), [&](int a, int b) { return size(a) > size(b); });
+  const auto look = [&] {
+    Measure(candidate);
+    FindPositions();
+    demand_ = cost_.demand_bytes();
+  };
   // Changes that stand alone first; then those that something else has to make room for.
-  for (const int rounds : {0, 2}) {
+  for (int rounds = 0; rounds <= most_rounds; rounds += 2) {
     bool changed = true;
     while (changed && HasWork()) {
       changed = false;
+      look();
       for (const int gap : gaps) {
         for (const GapChoice& choice :
              Alternatives(gap, candidate.choices[static_cast<size_t>(gap)])) {
           if (!HasWork()) return;
-          changed |= TryChange(candidate, gap, choice, rounds);
+          if (rounds == 0 && !IsPromising(candidate, gap, choice)) continue;
+          if (!TryChange(candidate, gap, choice, rounds)) continue;
+          changed = true;
+          look();
         }
       }
     }
   }
 }
 
+ResidencyAnswer Search::Answer(Candidate candidate) const {
+  ResidencyAnswer answer{std::move(candidate.choices), candidate.cost, smallest_device_,
+                         smallest_host_};
+  answer.cost.is_possible = candidate.cost.is_possible && candidate.excess == 0;
+  return answer;
+}
+
+Candidate Search::Begin(std::vector<GapChoice> choices) {
+  Candidate candidate;
+  candidate.choices = std::move(choices);
+  for (size_t g = 0; g < candidate.choices.size(); ++g) {
+    if (!IsAllowed(static_cast<int>(g), candidate.choices[g])) candidate.choices[g] = {};
+  }
+  Measure(candidate);
+  return candidate;
+}
+
+// From an answer to a goal that was much the same.
+std::optional<ResidencyAnswer> Search::GoOn(std::span<const GapChoice> from) {
+  if (from.size() != model_.gaps.size()) return std::nullopt;
+  Candidate candidate = Begin({from.begin(), from.end()});
+  Mend(candidate, static_cast<int>(model_.gaps.size()));
+  if (!candidate.cost.is_possible || candidate.excess > 0) return std::nullopt;
+  Improve(candidate, 0);
+  return Answer(std::move(candidate));
+}
+
 ResidencyAnswer Search::Run() {
   std::vector<Candidate> candidates;
   for (std::vector<GapChoice>& start : ResidencyStarts(model_, goal_)) {
-    Candidate candidate;
-    candidate.choices = std::move(start);
-    for (size_t g = 0; g < candidate.choices.size(); ++g) {
-      if (!IsAllowed(static_cast<int>(g), candidate.choices[g])) candidate.choices[g] = {};
-    }
-    Measure(candidate);
+    Candidate candidate = Begin(std::move(start));
+    const bool fits = candidate.cost.is_possible && candidate.excess == 0;
     // Everything kept is the fastest of all where it fits.
-    if (candidates.empty() && candidate.cost.is_possible && candidate.excess == 0) {
-      return {std::move(candidate.choices), candidate.cost};
+    if (fits && (candidates.empty() || goal_.first_fit)) return Answer(std::move(candidate));
+    // Everything away takes the least device memory that any plan does.
+    const bool is_away = candidates.size() == 1 && goal_.may_offload;
+    if (is_away && candidate.cost.excess > 0) return Answer(std::move(candidate));
+    if (candidates.empty() && goal_.start != nullptr) {
+      std::optional<ResidencyAnswer> answer = GoOn(*goal_.start);
+      if (answer) return std::move(*answer);
     }
-    Mend(candidate, static_cast<int>(model_.gaps.size()));
     candidates.push_back(std::move(candidate));
+  }
+  for (Candidate& candidate : candidates) {
+    // What is kept at first turns out best most often; the others get what is left.
+    if (&candidate != &candidates[0] && work_ > goal_.max_work / 2) break;
+    Measure(candidate);
+    Mend(candidate, static_cast<int>(model_.gaps.size()));
   }
   std::stable_sort(candidates.begin(), candidates.end(), IsBetter);
   candidates.resize(std::min(candidates.size(), kImproved));
-  Candidate* best = nullptr;
-  for (Candidate& candidate : candidates) {
-    Measure(candidate);
-    Improve(candidate);
-    if (best == nullptr || IsBetter(candidate, *best)) best = &candidate;
-  }
-  ResidencyAnswer answer{std::move(best->choices), best->cost, smallest_device_, smallest_host_};
-  answer.cost.is_possible = best->cost.is_possible && best->excess == 0;
-  return answer;
+  for (Candidate& candidate : candidates) Improve(candidate, 2);
+  const auto best = std::min_element(candidates.begin(), candidates.end(), IsBetter);
+  return Answer(std::move(*best));
 }
 
 }  // namespace

@@ -17,7 +17,10 @@ struct ResidencyGoal {
   bool may_recompute = true;
   bool may_offload = true;
   CopyMode copies = CopyMode::kTimed;
-  int64_t max_work = 400'000'000;  // Operators evaluated, about; bounds the time.
+  bool first_fit = false;          // The first plan that fits will do: whether one does is asked.
+  int64_t max_work = 150'000'000;  // Operators evaluated, about; bounds the time.
+  // The answer to a goal that was much the same, to go on from; null: none.
+  const std::vector<GapChoice>* start = nullptr;
 };
 
 struct ResidencyAnswer {
