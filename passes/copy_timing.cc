@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace wsi {
 namespace {
+
+// The share of the step that waiting must take before another placement is tried.
+constexpr double kNoticed = 1e-3;
 
 class CopyPlacer {
  public:
@@ -16,8 +20,10 @@ class CopyPlacer {
 
   void PlaceOut();
   void PlaceIn();
+  void PlaceInEarly();
 
  private:
+  std::vector<size_t> InByNeed() const;
   bool Fits(int position, Bytes bytes) const {
     return budget_ == 0 || live_[static_cast<size_t>(position)] + bytes <= budget_;
   }
@@ -47,15 +53,38 @@ void CopyPlacer::PlaceOut() {
   }
 }
 
-// From the last need to the first: each copy ends where it is needed, or where the next one
-// on the lane has to start.
-void CopyPlacer::PlaceIn() {
+std::vector<size_t> CopyPlacer::InByNeed() const {
   std::vector<size_t> in;
   for (size_t i = 0; i < copies_.size(); ++i) {
     if (copies_[i].is_in) in.push_back(i);
   }
   std::stable_sort(in.begin(), in.end(),
                    [&](size_t a, size_t b) { return copies_[a].position < copies_[b].position; });
+  return in;
+}
+
+// From the first need to the last: each as early as there is room, behind the one before.
+void CopyPlacer::PlaceInEarly() {
+  int latest = 0;
+  for (const size_t i : InByNeed()) {
+    TimedCopy& copy = copies_[i];
+    int earliest = latest;
+    if (copy.source >= 0) {
+      earliest = std::max(earliest, copies_[static_cast<size_t>(copy.source)].issue);
+    }
+    copy.issue = copy.position;
+    while (copy.issue > earliest && Fits(copy.issue - 1, copy.bytes)) {
+      --copy.issue;
+      live_[static_cast<size_t>(copy.issue)] += copy.bytes;
+    }
+    latest = std::min(copy.issue, copy.position);
+  }
+}
+
+// From the last need to the first: each copy ends where it is needed, or where the next one
+// on the lane has to start.
+void CopyPlacer::PlaceIn() {
+  const std::vector<size_t> in = InByNeed();
   double next_start = starts_.back();
   for (auto at = in.rbegin(); at != in.rend(); ++at) {
     TimedCopy& copy = copies_[*at];
@@ -82,18 +111,28 @@ void CopyPlacer::PlaceIn() {
 
 }  // namespace
 
-void PlaceCopies(std::span<const double> op_seconds, Bytes budget, CopyMode mode,
-                 std::vector<Bytes>& live, std::vector<TimedCopy>& copies) {
+CopyTimingResult PlaceCopies(std::span<const double> op_seconds, Bytes budget, CopyMode mode,
+                             std::vector<Bytes>& live, std::vector<TimedCopy>& copies) {
   if (mode == CopyMode::kDemand) {
     for (TimedCopy& copy : copies) {
       copy.issue = copy.is_in ? copy.position : copy.last + 1;
       copy.hold = copy.last + 1;
     }
-    return;
+    return ReplayCopies(op_seconds, copies);
   }
   CopyPlacer placer(op_seconds, budget, live, copies);
   placer.PlaceOut();
+  std::vector<Bytes> eager_live = live;
+  std::vector<TimedCopy> eager = copies;
   placer.PlaceIn();
+  const CopyTimingResult lazy_result = ReplayCopies(op_seconds, copies);
+  if (lazy_result.stalled <= lazy_result.seconds * kNoticed) return lazy_result;
+  CopyPlacer(op_seconds, budget, eager_live, eager).PlaceInEarly();
+  const CopyTimingResult eager_result = ReplayCopies(op_seconds, eager);
+  if (eager_result.seconds >= lazy_result.seconds) return lazy_result;
+  live = std::move(eager_live);
+  copies = std::move(eager);
+  return eager_result;
 }
 
 CopyTimingResult ReplayCopies(std::span<const double> op_seconds, std::vector<TimedCopy>& copies) {

@@ -34,7 +34,9 @@ struct TimedCopy {
 
 enum class CopyMode : uint8_t {
   kDemand,  // In where it is needed, out behind the last use; the compute lane waits.
-  kTimed,   // Out as soon as the contents are complete; in as late as still hides it.
+  // Out as soon as the contents are complete; in as late as still hides it, or, where that
+  // leaves somebody waiting, as early as there is room.
+  kTimed,
 };
 
 struct CopyTimingResult {
@@ -42,11 +44,11 @@ struct CopyTimingResult {
   double stalled = 0;  // Of the compute lane.
 };
 
-// Sets issue and hold of every copy. `live`: device bytes at each operator with copies on
-// demand; memory that copies keep longer is added, within `budget` (0: any).
-// REQUIRES: live has one entry more than op_seconds, for the end of the step.
-void PlaceCopies(std::span<const double> op_seconds, Bytes budget, CopyMode mode,
-                 std::vector<Bytes>& live, std::vector<TimedCopy>& copies);
+// Sets issue and hold of every copy and replays them. `live`: device bytes at each operator with
+// copies on demand; memory that copies keep longer is added, within `budget` (0: any). REQUIRES:
+// live has one entry more than op_seconds, for the end of the step.
+CopyTimingResult PlaceCopies(std::span<const double> op_seconds, Bytes budget, CopyMode mode,
+                             std::vector<Bytes>& live, std::vector<TimedCopy>& copies);
 
 // Replays the lanes: operators in order, copies of each direction in the order in which they
 // are issued, and whoever needs one waits. Sets start and end.

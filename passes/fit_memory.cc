@@ -106,7 +106,7 @@ Result<FittedMemory> FitMemory(std::span<const Graph* const> scheduled,
   if (fitted.ok() || !may_home || fitted.status().code() != ErrorCode::kResources) return fitted;
   std::set<std::string, std::less<>> homed;
   for (const Graph* graph : scheduled) {
-    homed.merge(HomeableValues(*graph, ResidencyOptions().smallest));
+    homed.merge(HomeableValues(*graph, SmallestMoved(options.device_budget)));
   }
   if (homed.empty()) return fitted;
   return fitter.Fit(homed);

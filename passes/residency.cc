@@ -81,10 +81,12 @@ Status DoesNotFit(const Graph& graph, const ResidencyModel& model, const Residen
 Result<bool> PlanResidency(Graph& graph, const ResidencyOptions& options, PassContext&) {
   if (options.device_budget == 0 && options.homed.empty()) return false;
   const uint64_t before = HashGraph(graph);
-  DelaySmallUpdates(graph, options.smallest);
-  WSI_ASSIGN_OR_RETURN(const ResidencyModel model,
-                       BuildResidencyModel(graph, options.rates,
-                                           {.smallest = options.smallest, .homed = options.homed}));
+  const Bytes smallest =
+      options.smallest > 0 ? options.smallest : SmallestMoved(options.device_budget);
+  DelaySmallUpdates(graph, smallest);
+  WSI_ASSIGN_OR_RETURN(
+      const ResidencyModel model,
+      BuildResidencyModel(graph, options.rates, {.smallest = smallest, .homed = options.homed}));
   const ResidencyGoal goal = {.device_budget = options.device_budget,
                               .host_budget = options.host_budget,
                               .may_recompute = options.recompute,
@@ -117,7 +119,11 @@ Result<PassFunction> MakeResidencyPass(const Attributes& options) {
   WSI_ASSIGN_OR_RETURN(parsed.rates, BuiltInRates(rates));
   return PassFunction([parsed, home](Graph& graph, PassContext& context) {
     ResidencyOptions bound = parsed;
-    if (home) bound.homed = HomeableValues(graph, parsed.smallest);
+    if (home) {
+      const Bytes smallest =
+          parsed.smallest > 0 ? parsed.smallest : SmallestMoved(parsed.device_budget);
+      bound.homed = HomeableValues(graph, smallest);
+    }
     return PlanResidency(graph, bound, context);
   });
 }

@@ -34,8 +34,9 @@ struct ResidencyOptions {
   bool offload = true;
   CopyMode copies = CopyMode::kTimed;  // How the prefetch pass will place them.
   bool first_fit = false;              // Any plan that fits will do.
-  // Values that never leave the device and are never recomputed: those below this.
-  Bytes smallest = Bytes{1} << 16;
+  // Values that never leave the device and are never recomputed: those below this. 0:
+  // below SmallestMoved(device_budget).
+  Bytes smallest = 0;
   // Persistent values that live in the host tier.
   std::set<std::string, std::less<>> homed;
   plan::Rates rates;
@@ -43,6 +44,10 @@ struct ResidencyOptions {
   // same. Out: its answer. Null: neither.
   std::vector<GapChoice>* memory = nullptr;
 };
+// What is smaller is a small part of the budget, whatever becomes of it.
+constexpr Bytes SmallestMoved(Bytes device_budget) {
+  return device_budget / 8192 < kBufferAlignment ? kBufferAlignment : device_budget / 8192;
+}
 Result<bool> PlanResidency(Graph& graph, const ResidencyOptions& options, PassContext& context);
 
 // For a PassEntry called "residency". Options: device_budget, host_budget, smallest (bytes),

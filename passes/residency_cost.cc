@@ -104,8 +104,7 @@ StepCost ResidencyCost::Evaluate(std::span<const GapChoice> choices) {
   }
   ListCopies();
   live_ = demand_;
-  PlaceCopies(seconds_, budget_, mode_, live_, copies_);
-  const CopyTimingResult times = ReplayCopies(seconds_, copies_);
+  const CopyTimingResult times = PlaceCopies(seconds_, budget_, mode_, live_, copies_);
   cost.seconds = times.seconds;
   cost.stalled = times.stalled;
   cost.host_peak = HostPeak();

@@ -17,6 +17,11 @@ constexpr size_t kWeighed = 12;
 constexpr size_t kChanged = 4;
 // How many starts are improved to the end.
 constexpr size_t kImproved = 3;
+// How often the best plan is shaken, and how much of it: one gap in so many.
+constexpr int kShakes = 24;
+constexpr uint64_t kShaken = 4;
+// A plan this close to one that keeps everything is good enough.
+constexpr double kGoodEnough = 1.01;
 // A change must save this share of the step, lest the search crawl.
 constexpr double kWorthwhile = 1e-6;
 
@@ -56,12 +61,14 @@ class Search {
   Candidate Begin(std::vector<GapChoice> choices);
   std::optional<ResidencyAnswer> GoOn(std::span<const GapChoice> from);
   ResidencyAnswer Answer(Candidate candidate) const;
+  Candidate Shake(const Candidate& from);
   bool HasWork() const { return work_ < goal_.max_work; }
 
   const ResidencyModel& model_;
   const ResidencyGoal& goal_;
   ResidencyCost cost_;
   int64_t work_ = 0;
+  uint64_t random_ = 0x9E3779B97F4A7C15ULL;
   std::vector<int> positions_;  // By operator of the model, of the last candidate looked at.
   std::vector<Bytes> demand_;   // By position, of the candidate that is improved.
   Bytes smallest_device_ = -1;
@@ -283,6 +290,29 @@ Candidate Search::Begin(std::vector<GapChoice> choices) {
   return candidate;
 }
 
+// Changes some of the gaps around one place at random, and mends and improves what comes of
+// it.
+Candidate Search::Shake(const Candidate& from) {
+  const auto random = [&](uint64_t below) {  // xorshift64* (Vigna 2016).
+    random_ ^= random_ >> 12;
+    random_ ^= random_ << 25;
+    random_ ^= random_ >> 27;
+    return (random_ * 0x2545F4914F6CDD1DULL >> 33) % below;
+  };
+  std::vector<GapChoice> choices = from.choices;
+  const auto center = static_cast<int>(random(model_.ops.size()));
+  for (size_t g = 0; g < choices.size(); ++g) {
+    const Gap& gap = model_.gaps[g];
+    if (gap.begin > center || gap.end < center || random(kShaken) != 0) continue;
+    const std::vector<GapChoice> others = Alternatives(static_cast<int>(g), choices[g]);
+    if (!others.empty()) choices[g] = others[random(others.size())];
+  }
+  Candidate shaken = Begin(std::move(choices));
+  Mend(shaken, static_cast<int>(model_.gaps.size()));
+  if (shaken.cost.is_possible && shaken.excess == 0) Improve(shaken, 0);
+  return shaken;
+}
+
 // From an answer to a goal that was much the same.
 std::optional<ResidencyAnswer> Search::GoOn(std::span<const GapChoice> from) {
   if (from.size() != model_.gaps.size()) return std::nullopt;
@@ -309,6 +339,7 @@ ResidencyAnswer Search::Run() {
     }
     candidates.push_back(std::move(candidate));
   }
+  const double kept_seconds = candidates[0].cost.seconds;
   for (Candidate& candidate : candidates) {
     // What is kept at first turns out best most often; the others get what is left.
     if (&candidate != &candidates[0] && work_ > goal_.max_work / 2) break;
@@ -318,8 +349,12 @@ ResidencyAnswer Search::Run() {
   std::stable_sort(candidates.begin(), candidates.end(), IsBetter);
   candidates.resize(std::min(candidates.size(), kImproved));
   for (Candidate& candidate : candidates) Improve(candidate, 2);
-  const auto best = std::min_element(candidates.begin(), candidates.end(), IsBetter);
-  return Answer(std::move(*best));
+  Candidate best = std::move(*std::min_element(candidates.begin(), candidates.end(), IsBetter));
+  for (int i = 0; i < kShakes && HasWork() && best.cost.seconds > kept_seconds * kGoodEnough; ++i) {
+    Candidate shaken = Shake(best);
+    if (IsBetter(shaken, best)) best = std::move(shaken);
+  }
+  return Answer(std::move(best));
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ struct ResidencyGoal {
   bool may_offload = true;
   CopyMode copies = CopyMode::kTimed;
   bool first_fit = false;          // The first plan that fits will do: whether one does is asked.
-  int64_t max_work = 150'000'000;  // Operators evaluated, about; bounds the time.
+  int64_t max_work = 110'000'000;  // Operators evaluated, about; bounds the time.
   // The answer to a goal that was much the same, to go on from; null: none.
   const std::vector<GapChoice>* start = nullptr;
 };
@@ -33,7 +33,8 @@ struct ResidencyAnswer {
 
 // Starts from several plans (everything kept; everything away; what is cheap recomputed;
 // blocks recomputed from what joins them), mends each until it fits, and then changes one
-// gap at a time for the better until nothing is. Deterministic.
+// gap at a time for the better until nothing is; shakes the best one and mends it again while
+// there is work left and something to gain. Deterministic.
 ResidencyAnswer SearchResidency(const ResidencyModel& model, const ResidencyGoal& goal);
 
 }  // namespace wsi

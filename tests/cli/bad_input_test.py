@@ -98,7 +98,7 @@ class BadModel(ProgramTest):
     def test_what_this_build_cannot_do(self):
         path = self.folder / "tiny.onnx"
         write_tiny_model(path)
-        for option in (("--device", "cuda"), ("--precision", "fp16"), ("--memory", "stream")):
+        for option in (("--device", "cuda"), ("--memory", "stream")):
             with self.subTest(option=option):
                 self.fail_with(USAGE, "wsic", "compile", path, "-o", self.folder / "out.plan",
                                *option, saying=option[0])

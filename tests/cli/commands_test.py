@@ -104,11 +104,14 @@ class Json(ProgramTest):
         (self.folder / "out.plan").unlink()
         done = run("wsic", *words, "--device-mem", "1KiB")
         self.assertEqual(done.returncode, RESOURCES)
-        self.assertIn("over budget", done.stderr)
-        self.assertEqual(json.loads(done.stdout)["smallest_device_mem_bytes"],
-                         planned["device_peak_bytes"])
+        self.assertIn("does not fit", done.stderr)
+        smallest = json.loads(done.stdout)["smallest_device_mem_bytes"]
+        self.assertLessEqual(smallest, planned["device_peak_bytes"])
         self.assertFalse((self.folder / "out.plan").exists())
-        self.succeed("wsic", *words, "--device-mem", f"{planned['device_peak_bytes']}B")
+        tight = json.loads(self.succeed("wsic", *words, "--device-mem", f"{smallest}B").stdout)
+        self.assertLessEqual(tight["device_peak_bytes"], smallest)
+        below = run("wsic", *words, "--force", "--device-mem", f"{smallest * 95 // 100}B")
+        self.assertEqual(below.returncode, RESOURCES)
 
     def test_check_and_show(self):
         plan = self.compile_tiny()

@@ -88,7 +88,8 @@ Result<MemoryOptions> ToMemoryOptions(const MemoryArguments& a, const std::strin
                      : a.copies == "timed" ? PrefetchMode::kTimed
                                            : PrefetchMode::kGroup;
   options.ahead = a.copies != "groups";
-  if (device != "cuda") WSI_RETURN_IF_ERROR(CheckMachine(options));
+  // Rates that were given say that the plan is for another machine.
+  if (device != "cuda" && a.rates.empty()) WSI_RETURN_IF_ERROR(CheckMachine(options));
   if (a.rates.empty()) {
     WSI_ASSIGN_OR_RETURN(options.rates, BuiltInRates(DefaultRatesName(device)));
   } else {
