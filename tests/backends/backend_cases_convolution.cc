@@ -75,6 +75,7 @@ void AddConvolutionCases(std::vector<BackendCase>& cases) {
       {"same_64_64", {1, 15, 13, 64}, 64, {3, 3}, one, one, around},
       {"same_17_17", {3, 8, 9, 17}, 17, {3, 3}, one, one, around},
       {"strided_16_17", {1, 16, 15, 16}, 17, {3, 3}, {2, 2}, one, around},
+      {"strided_16_32", {1, 16, 15, 16}, 32, {3, 3}, {2, 2}, one, around},
       {"stem", {1, 37, 33, 3}, 64, {7, 7}, {2, 2}, one, {3, 3, 3, 3}},
       {"uneven", {3, 10, 12, 16}, 3, {2, 5}, {3, 1}, one, {0, 3, 1, 2}},
       {"dilated", {1, 13, 14, 17}, 16, {3, 3}, one, {2, 3}, {2, 3, 2, 3}},
