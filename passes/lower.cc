@@ -269,6 +269,8 @@ void Lowering::AddCopy(const Graph& graph, const Node& node, plan::Instruction& 
                                                   : plan::LANE_OUT);
   instruction.mutable_copy()->set_from(BufferIndex(from.buffer));
   instruction.mutable_copy()->set_to(BufferIndex(to.buffer));
+  instruction.mutable_copy()->set_source(ValueIndex(node.inputs[0]));
+  instruction.mutable_copy()->set_result(ValueIndex(node.outputs[0]));
 }
 
 void Lowering::AddInstructions(const Graph& graph, plan::Program& program) {

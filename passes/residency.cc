@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "passes/pass_options.h"
@@ -63,8 +64,9 @@ std::string LargestOp(const Graph& graph, const ResidencyModel& model) {
 
 Status DoesNotFit(const Graph& graph, const ResidencyModel& model, const ResidencyAnswer& answer,
                   const ResidencyOptions& options) {
-  if (answer.smallest_device < 0) {
-    const Bytes host = answer.smallest_host < 0 ? model.homed_bytes : answer.smallest_host;
+  const bool host_is_short = answer.smallest_device < 0 || answer.smallest_host >= 0;
+  if (options.host_budget > 0 && host_is_short) {
+    const Bytes host = std::max(answer.smallest_host, model.homed_bytes);
     return ResourceError(fmt::format(
         "does not fit: what leaves the device needs {} on the host, limit {}; try --host-mem {}B",
         FormatBytes(host), FormatBytes(options.host_budget), host));

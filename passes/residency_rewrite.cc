@@ -75,7 +75,11 @@ void Rewriter::FindViews() {
     }
     if (!node.outputs[0].valid()) continue;
     viewed_[static_cast<size_t>(node.outputs[0].index)] = viewed(node.inputs[0]);
-    if (named.contains(node.outputs[0])) eager_.emplace_back(ops, id);
+    // What a view that nobody reads is made of must not be forgotten for that.
+    const int memory = MemoryOf(node.outputs[0]);
+    const bool is_idle =
+        memory < 0 || model_.memories[static_cast<size_t>(memory)].accesses.empty();
+    if (is_idle || named.contains(node.outputs[0])) eager_.emplace_back(ops, id);
   }
 }
 
