@@ -64,10 +64,10 @@ InferredTypes InferExpand(const OpView& op) {
 InferredTypes InferGather(const OpView& op) {
   const Shape& x = op.input_shape(0);
   WSI_RETURN_IF_ERROR(WantInteger(op, 1));
+  WSI_RETURN_IF_ERROR(WantRank(op, 1, 1, 1));
   WSI_ASSIGN_OR_RETURN(const int axis, CheckedAxis(op.attributes(), "axis", x.rank()));
-  std::vector<int64_t> sizes(x.begin(), x.begin() + axis);
-  sizes.insert(sizes.end(), op.input_shape(1).begin(), op.input_shape(1).end());
-  sizes.insert(sizes.end(), x.begin() + axis + 1, x.end());
+  std::vector<int64_t> sizes = SizesOf(x);
+  sizes[static_cast<size_t>(axis)] = op.input_shape(1)[0];
   WSI_ASSIGN_OR_RETURN(Shape y, Shape::Make(sizes));
   return std::vector<TensorType>{{op.input(0).dtype, std::move(y)}};
 }
@@ -100,18 +100,6 @@ InferredTypes InferReshape(const OpView& op) {
   return std::vector<TensorType>{{op.input(0).dtype, std::move(y)}};
 }
 
-InferredTypes InferTile(const OpView& op) {
-  std::vector<int64_t> sizes = SizesOf(op.input_shape(0));
-  WSI_ASSIGN_OR_RETURN(
-      const std::vector<int64_t> repeats,
-      CheckedInts(op.attributes(), "repeats", 0, kMaxSize, op.input_shape(0).rank()));
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    WSI_ASSIGN_OR_RETURN(sizes[i], CheckedMul(sizes[i], repeats[i]));
-  }
-  WSI_ASSIGN_OR_RETURN(Shape y, Shape::Make(sizes));
-  return std::vector<TensorType>{{op.input(0).dtype, std::move(y)}};
-}
-
 InferredTypes InferTranspose(const OpView& op) {
   const Shape& x = op.input_shape(0);
   WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> perm,
@@ -137,6 +125,14 @@ Status GradConcat(GradBuilder& g) {
 }
 
 Status GradExpand(GradBuilder& g) { return SetBroadcastGrad(g, 0, g.OutputGrad(0)); }
+
+Status GradGather(GradBuilder& g) {
+  if (!g.WantsInputGrad(0)) return {};
+  const int64_t axis = g.op().attributes().Int("axis", 0);
+  const int64_t size = g.op().input_shape(0)[static_cast<int>(axis)];
+  return SetGrad(
+      g, 0, g.Emit("GatherGrad", {g.OutputGrad(0), g.Input(1)}, {{"axis", axis}, {"size", size}}));
+}
 
 Status GradPad(GradBuilder& g) {
   const Shape x = g.op().input_shape(0);
@@ -249,20 +245,6 @@ FoldedTensors FoldReshape(const OpView& op, std::span<const Tensor* const> input
   return OneTensor(std::move(copy).Reshaped(std::move(shape)));
 }
 
-// Axis i of the result is two axes of the walk: the repetition and the original.
-FoldedTensors FoldTile(const OpView& op, std::span<const Tensor* const> inputs) {
-  const Tensor& x = Constant(inputs, 0);
-  WSI_ASSIGN_OR_RETURN(const std::vector<TensorType> types, InferTile(op));
-  const std::vector<int64_t> repeats = op.attributes().Ints("repeats");
-  const std::vector<int64_t> own = RowMajorStrides(x.shape());
-  std::vector<int64_t> sizes, strides;
-  for (size_t i = 0; i < own.size(); ++i) {
-    sizes.insert(sizes.end(), {repeats[i], x.shape()[static_cast<int>(i)]});
-    strides.insert(strides.end(), {0, own[i]});
-  }
-  return OneTensor(CopyStrided(x, types[0].shape, sizes, strides, 0));
-}
-
 FoldedTensors FoldTranspose(const OpView& op, std::span<const Tensor* const> inputs) {
   return OneTensor(Constant(inputs, 0).Permute(op.attributes().Ints("perm")));
 }
@@ -294,11 +276,10 @@ constinit const OpDef kExpand =
     Movement("Expand", "x -> x broadcast to {shape: of the result}", InferExpand,
              {.build = GradExpand}, FoldExpand, LayoutRule::kFixed);
 constinit const OpDef kGather = [] {
-  OpDef op =
-      Movement("Gather",
-               "x, indices i64 or i32 (negative: from the back) -> x's slices along {axis >= "
-               "0}; folded only",
-               InferGather, {.none_because = "it is folded away"}, FoldGather, LayoutRule::kFixed);
+  OpDef op = Movement("Gather",
+                      "x, indices[M] i64 or i32 (negative: from the back) -> x's slices at the "
+                      "indices along {axis >= 0}",
+                      InferGather, {.build = GradGather}, FoldGather, LayoutRule::kAxes);
   op.min_inputs = 2;
   op.max_inputs = 2;
   return op;
@@ -315,9 +296,6 @@ constinit const OpDef kReshape = [] {
   op.is_view = true;
   return op;
 }();
-constinit const OpDef kTile =
-    Movement("Tile", "x -> x {repeats: times along each axis}; folded only", InferTile,
-             {.none_because = "it is folded away"}, FoldTile, LayoutRule::kFixed);
 constinit const OpDef kTranspose =
     Movement("Transpose", "x -> y whose axis i is x's axis {perm}[i]", InferTranspose,
              {.build = GradTranspose}, FoldTranspose, LayoutRule::kAxes);

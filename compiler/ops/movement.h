@@ -10,7 +10,6 @@ extern const OpDef kExpand;
 extern const OpDef kGather;
 extern const OpDef kPad;
 extern const OpDef kReshape;
-extern const OpDef kTile;
 extern const OpDef kTranspose;
 
 // The sizes that ONNX's Reshape gives a tensor of shape `from` for the operand `requested`:

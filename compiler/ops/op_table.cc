@@ -1,11 +1,14 @@
 // The operator table: an operator exists if it is listed here. Sorted by name.
 #include <array>
 
+#include "compiler/ops/along_axis.h"
 #include "compiler/ops/batch_normalization.h"
 #include "compiler/ops/classification_loss.h"
 #include "compiler/ops/convolution.h"
 #include "compiler/ops/elementwise_loss.h"
 #include "compiler/ops/group_normalization.h"
+#include "compiler/ops/indexing.h"
+#include "compiler/ops/layer_normalization.h"
 #include "compiler/ops/linear.h"
 #include "compiler/ops/memory.h"
 #include "compiler/ops/movement.h"
@@ -20,6 +23,7 @@
 #include "compiler/ops/shape.h"
 #include "compiler/ops/slicing.h"
 #include "compiler/ops/softmax.h"
+#include "compiler/ops/transposed_convolution.h"
 
 namespace wsi {
 namespace {
@@ -31,6 +35,8 @@ constexpr std::array kOperators = {
     &kAdd,
     &kAllFinite,
     &kAnd,
+    &kArgMax,
+    &kArgMin,
     &kAveragePool,
     &kAveragePoolGrad,
     &kBatchNormApply,
@@ -50,8 +56,12 @@ constexpr std::array kOperators = {
     &kConstantOfShape,
     &kConv,
     &kConvInputGrad,
+    &kConvTranspose,
     &kConvWeightGrad,
     &kCopy,
+    &kCos,
+    &kCosh,
+    &kCumSum,
     &kDiv,
     &kDropout,
     &kDropoutGrad,
@@ -65,6 +75,10 @@ constexpr std::array kOperators = {
     &kFill,
     &kFloor,
     &kGather,
+    &kGatherElements,
+    &kGatherGrad,
+    &kGelu,
+    &kGeluGrad,
     &kGemm,
     &kGlobalAveragePool,
     &kGlobalAveragePoolGrad,
@@ -80,6 +94,8 @@ constexpr std::array kOperators = {
     &kHardSwishGrad,
     &kHold,
     &kIdentity,
+    &kLayerNormGrad,
+    &kLayerNormalization,
     &kLeakyRelu,
     &kLeakyReluGrad,
     &kLess,
@@ -104,6 +120,8 @@ constexpr std::array kOperators = {
     &kOr,
     &kPad,
     &kPow,
+    &kRMSNormGrad,
+    &kRMSNormalization,
     &kRange,
     &kReciprocal,
     &kReduceMax,
@@ -114,6 +132,8 @@ constexpr std::array kOperators = {
     &kRelu,
     &kReluGrad,
     &kReshape,
+    &kRound,
+    &kScatterElements,
     &kSgdUpdate,
     &kShape,
     &kSigmoid,
@@ -121,6 +141,8 @@ constexpr std::array kOperators = {
     &kSigmoidCrossEntropyLoss,
     &kSigmoidGrad,
     &kSign,
+    &kSin,
+    &kSinh,
     &kSize,
     &kSlice,
     &kSliceGrad,
@@ -134,7 +156,7 @@ constexpr std::array kOperators = {
     &kSub,
     &kTanh,
     &kTanhGrad,
-    &kTile,
+    &kTopK,
     &kTranspose,
     &kWhere,
 };

@@ -21,8 +21,7 @@ InferredTypes InferArithmetic(const OpView& op) {
 }
 
 InferredTypes InferMod(const OpView& op) {
-  WSI_ASSIGN_OR_RETURN(const bool fmod, CheckedFlag(op.attributes(), "fmod", false));
-  if (!fmod) WSI_RETURN_IF_ERROR(WantInteger(op, 0));
+  WSI_RETURN_IF_ERROR(CheckedFlag(op.attributes(), "fmod", false).status());
   return InferArithmetic(op);
 }
 
@@ -80,6 +79,15 @@ Status GradDiv(GradBuilder& g) {
   WSI_ASSIGN_OR_RETURN(const ValueId sum,
                        SumToShape(g, product, g.op().output_shape(0), g.op().input_shape(1)));
   return SetGrad(g, 1, g.Emit("Neg", {sum}));
+}
+
+// y = a - q b with a whole q: da = dy, db = -dy q.
+Status GradMod(GradBuilder& g) {
+  if (g.WantsInputGrad(0)) WSI_RETURN_IF_ERROR(SetBroadcastGrad(g, 0, g.OutputGrad(0)));
+  if (!g.WantsInputGrad(1)) return {};
+  WSI_ASSIGN_OR_RETURN(const ValueId multiple, g.Emit("Sub", {g.Output(0), g.Input(0)}));
+  WSI_ASSIGN_OR_RETURN(const ValueId quotient, g.Emit("Div", {multiple, g.Input(1)}));
+  return SetBroadcastGrad(g, 1, g.Emit("Mul", {g.OutputGrad(0), quotient}));
 }
 
 // da = dy * b * a^(b-1), 0 where b = 0 (a^-1 may be infinite there).
@@ -187,9 +195,8 @@ constinit const OpDef kMin = Arithmetic(
     "Min", "a, b -> the smaller; NaN wins; equal operands share the gradient, as PyTorch's minimum",
     {.build = GradMin}, FoldMin);
 constinit const OpDef kMod = [] {
-  OpDef op = Arithmetic(
-      "Mod", "a, b -> a mod b {fmod=0: the divisor's sign; 1: the dividend's}; folded only",
-      {.none_because = "it is folded away"}, FoldMod);
+  OpDef op = Arithmetic("Mod", "a, b -> a mod b {fmod=0: the divisor's sign; 1: the dividend's}",
+                        {.build = GradMod}, FoldMod);
   op.infer = InferMod;
   return op;
 }();

@@ -66,6 +66,9 @@ constinit const OpDef kEluGrad = WithInfer(
     InferAlphaGrad);
 constinit const OpDef kErfGrad =
     PointwiseGradient("ErfGrad", "dy, x -> dy * 2/sqrt(pi) * exp(-x^2)", HalfPolicy::kFloat32);
+constinit const OpDef kGeluGrad = PointwiseGradient(
+    "GeluGrad", "dy, x -> dy * (Phi(x) + x * phi(x)), the normal distribution and its density",
+    HalfPolicy::kFloat32);
 constinit const OpDef kHardSigmoidGrad = WithInfer(
     PointwiseGradient(
         "HardSigmoidGrad",

@@ -9,6 +9,7 @@ namespace wsi {
 extern const OpDef kClipGrad;
 extern const OpDef kEluGrad;
 extern const OpDef kErfGrad;
+extern const OpDef kGeluGrad;
 extern const OpDef kHardSigmoidGrad;
 extern const OpDef kHardSwishGrad;
 extern const OpDef kLeakyReluGrad;

@@ -72,6 +72,22 @@ Status GradClip(GradBuilder& g) {
   return SetGrad(g, 0, g.Emit("ClipGrad", {g.OutputGrad(0), g.Input(0)}, g.op().attributes()));
 }
 
+Status GradCos(GradBuilder& g) {
+  WSI_ASSIGN_OR_RETURN(const ValueId sine, g.Emit("Sin", {g.Input(0)}));
+  WSI_ASSIGN_OR_RETURN(const ValueId product, g.Emit("Mul", {g.OutputGrad(0), sine}));
+  return SetGrad(g, 0, g.Emit("Neg", {product}));
+}
+
+// dx = dy * slope(x)
+Status GradThrough(GradBuilder& g, std::string_view slope_op) {
+  WSI_ASSIGN_OR_RETURN(const ValueId slope, g.Emit(slope_op, {g.Input(0)}));
+  return SetGrad(g, 0, g.Emit("Mul", {g.OutputGrad(0), slope}));
+}
+
+Status GradCosh(GradBuilder& g) { return GradThrough(g, "Sinh"); }
+Status GradSin(GradBuilder& g) { return GradThrough(g, "Cos"); }
+Status GradSinh(GradBuilder& g) { return GradThrough(g, "Cosh"); }
+
 Status GradElu(GradBuilder& g) {
   return SetGrad(g, 0, g.Emit("EluGrad", {g.OutputGrad(0), g.Output(0)}, g.op().attributes()));
 }
@@ -82,6 +98,10 @@ Status GradErf(GradBuilder& g) {
 
 Status GradExp(GradBuilder& g) {
   return SetGrad(g, 0, g.Emit("Mul", {g.OutputGrad(0), g.Output(0)}));
+}
+
+Status GradGelu(GradBuilder& g) {
+  return SetGrad(g, 0, g.Emit("GeluGrad", {g.OutputGrad(0), g.Input(0)}));
 }
 
 Status GradHardSigmoid(GradBuilder& g) {
@@ -121,10 +141,7 @@ Status GradSigmoid(GradBuilder& g) {
   return SetGrad(g, 0, g.Emit("SigmoidGrad", {g.OutputGrad(0), g.Output(0)}));
 }
 
-Status GradSoftplus(GradBuilder& g) {
-  WSI_ASSIGN_OR_RETURN(const ValueId slope, g.Emit("Sigmoid", {g.Input(0)}));
-  return SetGrad(g, 0, g.Emit("Mul", {g.OutputGrad(0), slope}));
-}
+Status GradSoftplus(GradBuilder& g) { return GradThrough(g, "Sigmoid"); }
 
 // dx = dy / (2 y)
 Status GradSqrt(GradBuilder& g) {
@@ -157,6 +174,9 @@ FoldedTensors FoldFloats(const OpView& /*op*/, std::span<const Tensor* const> in
   return OneTensor(MapDoubles(Constant(inputs, 0), kFunction));
 }
 
+double CosOf(double x) { return std::cos(x); }
+double RoundOf(double x) { return std::nearbyint(x); }
+double SinOf(double x) { return std::sin(x); }
 double CeilOf(double x) { return std::ceil(x); }
 double ExpOf(double x) { return std::exp(x); }
 double FloorOf(double x) { return std::floor(x); }
@@ -253,6 +273,10 @@ constinit const OpDef kClip = [] {
   op.infer = InferClip;
   return op;
 }();
+constinit const OpDef kCos =
+    Unary("Cos", "x -> cos(x)", {.build = GradCos}, FoldFloats<CosOf>, HalfPolicy::kFloat32);
+constinit const OpDef kCosh =
+    Unary("Cosh", "x -> (e^x + e^-x) / 2", {.build = GradCosh}, nullptr, HalfPolicy::kFloat32);
 constinit const OpDef kElu = [] {
   OpDef op = Unary("Elu", "x -> x where x > 0, else alpha * (exp(x) - 1) {alpha=1, >= 0}",
                    {.build = GradElu}, nullptr, HalfPolicy::kFloat32);
@@ -265,6 +289,8 @@ constinit const OpDef kExp =
     Unary("Exp", "x -> e^x", {.build = GradExp}, FoldFloats<ExpOf>, HalfPolicy::kFloat32);
 constinit const OpDef kFloor =
     Unary("Floor", "x -> the greatest integer <= x", {.none_because = kFlat}, FoldFloats<FloorOf>);
+constinit const OpDef kGelu = Unary("Gelu", "x -> x / 2 * (1 + erf(x / sqrt(2)))",
+                                    {.build = GradGelu}, nullptr, HalfPolicy::kFloat32);
 constinit const OpDef kHardSigmoid = [] {
   OpDef op = Unary("HardSigmoid", "x -> max(0, min(1, alpha * x + beta)) {alpha=0.2, beta=0.5}",
                    {.build = GradHardSigmoid}, nullptr);
@@ -306,6 +332,8 @@ constinit const OpDef kReciprocal = Unary("Reciprocal", "x -> 1 / x", {.build = 
                                           FoldFloats<ReciprocalOf>, HalfPolicy::kFloat32);
 constinit const OpDef kRelu =
     Unary("Relu", "x -> max(x, 0)", {.build = GradRelu}, FoldFloats<ReluOf>);
+constinit const OpDef kRound = Unary("Round", "x -> the nearest integer, of two the even one",
+                                     {.none_because = kFlat}, FoldFloats<RoundOf>);
 constinit const OpDef kSigmoid =
     Unary("Sigmoid", "x -> 1 / (1 + exp(-x))", {.build = GradSigmoid}, nullptr);
 constinit const OpDef kSign = [] {
@@ -313,6 +341,10 @@ constinit const OpDef kSign = [] {
   op.infer = InferNumberUnary;
   return op;
 }();
+constinit const OpDef kSin =
+    Unary("Sin", "x -> sin(x)", {.build = GradSin}, FoldFloats<SinOf>, HalfPolicy::kFloat32);
+constinit const OpDef kSinh =
+    Unary("Sinh", "x -> (e^x - e^-x) / 2", {.build = GradSinh}, nullptr, HalfPolicy::kFloat32);
 constinit const OpDef kSoftplus = Unary("Softplus", "x -> ln(1 + exp(x))", {.build = GradSoftplus},
                                         nullptr, HalfPolicy::kFloat32);
 constinit const OpDef kSqrt =

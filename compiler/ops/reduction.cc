@@ -20,8 +20,7 @@ Shape KeptShape(const Shape& shape, const std::vector<int64_t>& axes) {
   return Shape::Make(sizes).value();
 }
 
-InferredTypes InferReduction(const OpView& op) {
-  WSI_RETURN_IF_ERROR(WantNumber(op, 0));
+InferredTypes InferExtreme(const OpView& op) {
   const Shape& x = op.input_shape(0);
   WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> axes,
                        CheckedAxes(op.attributes(), "axes", x.rank()));
@@ -34,6 +33,11 @@ InferredTypes InferReduction(const OpView& op) {
   }
   WSI_ASSIGN_OR_RETURN(Shape y, Shape::Make(sizes));
   return std::vector<TensorType>{{dtype, std::move(y)}};
+}
+
+InferredTypes InferReduction(const OpView& op) {
+  WSI_RETURN_IF_ERROR(WantNumber(op, 0));
+  return InferExtreme(op);
 }
 
 InferredTypes InferFloatReduction(const OpView& op) {
@@ -62,6 +66,54 @@ Status GradReduceMean(GradBuilder& g) {
   const auto results = static_cast<double>(g.op().output_shape(0).ElementCount());
   const auto elements = static_cast<double>(g.op().input_shape(0).ElementCount());
   return Spread(g, results / elements);
+}
+
+// `value`, of the shape of the result, with ones at the reduced axes.
+Result<ValueId> Kept(GradBuilder& g, ValueId value) {
+  const Shape kept = KeptShape(g.op().input_shape(0), g.op().attributes().Ints("axes"));
+  if (g.op().output_shape(0) == kept) return value;
+  return g.Emit("Reshape", {value}, {{"shape", SizesOf(kept)}});
+}
+
+Attributes KeepingDims(const GradBuilder& g) {
+  return {{"axes", g.op().attributes().Ints("axes")}, {"keepdims", int64_t{1}}};
+}
+
+Result<ValueId> EmitCast(GradBuilder& g, ValueId value) {
+  const std::string dtype(DTypeName(g.op().output(0).dtype));
+  return g.Emit("Cast", {value}, {{"to", dtype}});
+}
+
+// Elements equal to the extreme share dy.
+Status GradReduceExtreme(GradBuilder& g) {
+  WSI_ASSIGN_OR_RETURN(const ValueId dy, Kept(g, g.OutputGrad(0)));
+  WSI_ASSIGN_OR_RETURN(const ValueId y, Kept(g, g.Output(0)));
+  WSI_ASSIGN_OR_RETURN(const ValueId zero, EmitScalar(g, 0));
+  WSI_ASSIGN_OR_RETURN(const ValueId is_extreme, g.Emit("Equal", {g.Input(0), y}));
+  WSI_ASSIGN_OR_RETURN(ValueId count, EmitCast(g, is_extreme));
+  WSI_ASSIGN_OR_RETURN(count, g.Emit("ReduceSum", {count}, KeepingDims(g)));
+  WSI_ASSIGN_OR_RETURN(const ValueId share, g.Emit("Div", {dy, count}));
+  return SetGrad(g, 0, g.Emit("Where", {is_extreme, share, zero}));
+}
+
+// dx = dy * product of the other elements. With p the product of those that are not zero:
+// p / x where nothing is zero; of the only zero p; else 0.
+Status GradReduceProd(GradBuilder& g) {
+  WSI_ASSIGN_OR_RETURN(const ValueId dy, Kept(g, g.OutputGrad(0)));
+  WSI_ASSIGN_OR_RETURN(const ValueId zero, EmitScalar(g, 0));
+  WSI_ASSIGN_OR_RETURN(const ValueId one, EmitScalar(g, 1));
+  WSI_ASSIGN_OR_RETURN(const ValueId is_zero, g.Emit("Equal", {g.Input(0), zero}));
+  WSI_ASSIGN_OR_RETURN(ValueId zeros, EmitCast(g, is_zero));
+  WSI_ASSIGN_OR_RETURN(zeros, g.Emit("ReduceSum", {zeros}, KeepingDims(g)));
+  WSI_ASSIGN_OR_RETURN(const ValueId none, g.Emit("Equal", {zeros, zero}));
+  WSI_ASSIGN_OR_RETURN(const ValueId single, g.Emit("Equal", {zeros, one}));
+  WSI_ASSIGN_OR_RETURN(const ValueId x, g.Emit("Where", {is_zero, one, g.Input(0)}));
+  WSI_ASSIGN_OR_RETURN(ValueId product, g.Emit("ReduceProd", {x}, KeepingDims(g)));
+  WSI_ASSIGN_OR_RETURN(product, g.Emit("Mul", {product, dy}));
+  WSI_ASSIGN_OR_RETURN(const ValueId at_zero, g.Emit("Where", {single, product, zero}));
+  WSI_ASSIGN_OR_RETURN(ValueId elsewhere, g.Emit("Where", {none, product, zero}));
+  WSI_ASSIGN_OR_RETURN(elsewhere, g.Emit("Div", {elsewhere, x}));
+  return SetGrad(g, 0, g.Emit("Where", {is_zero, at_zero, elsewhere}));
 }
 
 // Strides in the result for a walk over x: 0 along reduced axes.
@@ -107,7 +159,7 @@ FoldedTensors FoldWith(const OpView& op, std::span<const Tensor* const> inputs,
                        bool mean = false) {
   const Tensor& x = Constant(inputs, 0);
   const std::vector<int64_t> axes = op.attributes().Ints("axes");
-  WSI_ASSIGN_OR_RETURN(const std::vector<TensorType> types, InferReduction(op));
+  WSI_ASSIGN_OR_RETURN(const std::vector<TensorType> types, InferExtreme(op));
   const Shape& shape = types[0].shape;
   const auto results = static_cast<size_t>(shape.ElementCount());
   if (!IsFloat(x.dtype())) {
@@ -171,23 +223,21 @@ constexpr OpDef Reduction(std::string_view name, std::string_view summary, Gradi
           .fold = fold};
 }
 
-constexpr std::string_view kFoldedOnly = "it is folded away";
-
 }  // namespace
 
 constinit const OpDef kReduceMax =
-    Reduction("ReduceMax", "x -> maximum over {axes (explicit, >= 0), keepdims=1}; folded only",
-              {.none_because = kFoldedOnly}, HalfPolicy::kSafe, FoldReduceMax);
+    Reduction("ReduceMax", "x -> maximum over {axes (explicit, >= 0), keepdims=1}; any type",
+              {.build = GradReduceExtreme}, HalfPolicy::kSafe, FoldReduceMax, InferExtreme);
 constinit const OpDef kReduceMean = Reduction(
     "ReduceMean",
     "x -> mean over {axes (explicit, >= 0), keepdims=1, dtype: of the result, x's or f32}; floats",
     {.build = GradReduceMean}, HalfPolicy::kMatrix, FoldReduceMean, InferFloatReduction);
 constinit const OpDef kReduceMin =
-    Reduction("ReduceMin", "x -> minimum over {axes (explicit, >= 0), keepdims=1}; folded only",
-              {.none_because = kFoldedOnly}, HalfPolicy::kSafe, FoldReduceMin);
+    Reduction("ReduceMin", "x -> minimum over {axes (explicit, >= 0), keepdims=1}; any type",
+              {.build = GradReduceExtreme}, HalfPolicy::kSafe, FoldReduceMin, InferExtreme);
 constinit const OpDef kReduceProd =
-    Reduction("ReduceProd", "x -> product over {axes (explicit, >= 0), keepdims=1}; folded only",
-              {.none_because = kFoldedOnly}, HalfPolicy::kFloat32, FoldReduceProd);
+    Reduction("ReduceProd", "x -> product over {axes (explicit, >= 0), keepdims=1}",
+              {.build = GradReduceProd}, HalfPolicy::kFloat32, FoldReduceProd);
 constinit const OpDef kReduceSum =
     Reduction("ReduceSum",
               "x -> sum over {axes (explicit, >= 0), keepdims=1, dtype: of the result, x's or f32}",

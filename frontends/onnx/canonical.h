@@ -1,4 +1,4 @@
-// Canonicalizers: for each ONNX operator, how its form in any opset from 7 to 25
+// Canonicalizers: for each ONNX operator, how its form in any opset from 7 to 28
 // becomes the canonical form of compiler/ops/op_def.h.
 #pragma once
 
@@ -41,6 +41,24 @@ Status ImportOrEqual(NodeImport& n);    // LessOrEqual, GreaterOrEqual.
 Status ImportMatMul(NodeImport& n);
 Status ImportGemm(NodeImport& n);
 
+// canonical_activation.cc
+Status ImportCelu(NodeImport& n);
+Status ImportGelu(NodeImport& n);
+Status ImportIsInf(NodeImport& n);
+Status ImportIsNaN(NodeImport& n);
+Status ImportMish(NodeImport& n);
+Status ImportPRelu(NodeImport& n);
+Status ImportSelu(NodeImport& n);
+Status ImportShrink(NodeImport& n);
+Status ImportSoftsign(NodeImport& n);
+Status ImportSwish(NodeImport& n);
+Status ImportTan(NodeImport& n);
+Status ImportThresholdedRelu(NodeImport& n);
+Status ImportXor(NodeImport& n);
+
+// canonical_transposed.cc
+Status ImportConvTranspose(NodeImport& n);
+
 // canonical_window.cc
 Status ImportConv(NodeImport& n);
 Status ImportMaxPool(NodeImport& n);
@@ -52,10 +70,36 @@ Status ImportGroupNormalization(NodeImport& n);
 Status ImportInstanceNormalization(NodeImport& n);
 Status ImportDropout(NodeImport& n);
 
+// canonical_row_norm.cc
+Status ImportRowNormalization(NodeImport& n);  // LayerNormalization, RMSNormalization.
+Status ImportLpNormalization(NodeImport& n);
+Status ImportLRN(NodeImport& n);
+Status ImportMeanVarianceNormalization(NodeImport& n);
+
 // canonical_reduce.cc
-Status ImportReduce(NodeImport& n);
+Status ImportReduce(NodeImport& n);      // ReduceSum, ReduceMean, ...
+Status ImportReduceNorm(NodeImport& n);  // ReduceL1, ReduceL2, ReduceSumSquare, ReduceLogSum.
+Status ImportReduceLogSumExp(NodeImport& n);
 Status ImportSoftmax(NodeImport& n);
 Status ImportClassificationLoss(NodeImport& n);
+
+// canonical_index.cc
+Status ImportArgExtreme(NodeImport& n);  // ArgMax, ArgMin.
+Status ImportCumSum(NodeImport& n);
+Status ImportEyeLike(NodeImport& n);
+Status ImportGather(NodeImport& n);
+Status ImportGatherElements(NodeImport& n);
+Status ImportGatherND(NodeImport& n);
+Status ImportOneHot(NodeImport& n);
+Status ImportScatterElements(NodeImport& n);
+Status ImportScatterND(NodeImport& n);
+Status ImportTopK(NodeImport& n);
+Status ImportTrilu(NodeImport& n);
+
+// canonical_blocks.cc
+Status ImportDepthToSpace(NodeImport& n);
+Status ImportSpaceToDepth(NodeImport& n);
+Status ImportTile(NodeImport& n);
 
 // canonical_shape.cc: views.
 Status ImportReshape(NodeImport& n);
@@ -65,10 +109,8 @@ Status ImportUnsqueeze(NodeImport& n);
 
 // canonical_data.cc: what moves elements.
 Status ImportExpand(NodeImport& n);
-Status ImportTile(NodeImport& n);
 Status ImportTranspose(NodeImport& n);
 Status ImportConcat(NodeImport& n);
-Status ImportGather(NodeImport& n);
 Status ImportSlice(NodeImport& n);
 Status ImportSplit(NodeImport& n);
 Status ImportPad(NodeImport& n);

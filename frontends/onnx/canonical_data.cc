@@ -70,12 +70,6 @@ Status ImportExpand(NodeImport& n) {
                 {{"shape", std::vector<int64_t>(shape.begin(), shape.end())}});
 }
 
-Status ImportTile(NodeImport& n) {
-  WSI_RETURN_IF_ERROR(n.RequireInputs(2));
-  WSI_ASSIGN_OR_RETURN(std::vector<int64_t> repeats, n.StaticInts(1, "repeats"));
-  return n.Give("Tile", {n.Input(0)}, {{"repeats", std::move(repeats)}});
-}
-
 Status ImportTranspose(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(1));
   std::vector<int64_t> reversed(static_cast<size_t>(n.InputShape(0).rank()));
@@ -88,12 +82,6 @@ Status ImportConcat(NodeImport& n) {
   WSI_ASSIGN_OR_RETURN(const int axis,
                        NormalizeAxis(n.RequiredInt("axis"), n.InputShape(0).rank()));
   return n.Give("Concat", n.inputs(), {{"axis", int64_t{axis}}});
-}
-
-Status ImportGather(NodeImport& n) {
-  WSI_RETURN_IF_ERROR(n.RequireInputs(2));
-  WSI_ASSIGN_OR_RETURN(const int axis, NormalizeAxis(n.Int("axis", 0), n.InputShape(0).rank()));
-  return n.Give("Gather", n.inputs(), {{"axis", int64_t{axis}}});
 }
 
 Status ImportSlice(NodeImport& n) {

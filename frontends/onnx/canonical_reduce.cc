@@ -25,8 +25,16 @@ Result<std::vector<int64_t>> NormalizeAxes(const std::vector<int64_t>& axes, int
 
 }  // namespace
 
+namespace {
+
+struct Reduction {
+  std::vector<int64_t> axes;  // None: nothing is reduced.
+  int64_t keepdims = 1;
+  Attributes attributes() const { return {{"axes", axes}, {"keepdims", keepdims}}; }
+};
+
 // The axes became an operand in opset 13 (ReduceSum) and 18 (the others).
-Status ImportReduce(NodeImport& n) {
+Result<Reduction> ReadReduction(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(1));
   const int rank = n.InputShape(0).rank();
   const bool operand = n.opset() >= (n.op() == "ReduceSum" ? 13 : 18);
@@ -36,18 +44,73 @@ Status ImportReduce(NodeImport& n) {
   } else if (n.HasInput(1)) {
     WSI_ASSIGN_OR_RETURN(axes, n.StaticInts(1, "axes"));
   }
-  const int64_t keepdims = n.Int("keepdims", 1);
+  Reduction reduction;
+  reduction.keepdims = n.Int("keepdims", 1);
   const bool no_op = operand && n.Int("noop_with_empty_axes", 0) != 0;
-  if (axes.empty() && no_op) {
-    n.SetOutput(0, n.Input(0));
-    return {};
-  }
+  if (axes.empty() && no_op) return reduction;
   if (axes.empty()) {
     axes.resize(static_cast<size_t>(rank));
     std::iota(axes.begin(), axes.end(), 0);
   }
-  WSI_ASSIGN_OR_RETURN(axes, NormalizeAxes(axes, rank));
-  return n.Give(n.op(), {n.Input(0)}, {{"axes", axes}, {"keepdims", keepdims}});
+  WSI_ASSIGN_OR_RETURN(reduction.axes, NormalizeAxes(axes, rank));
+  return reduction;
+}
+
+}  // namespace
+
+Status ImportReduce(NodeImport& n) {
+  WSI_ASSIGN_OR_RETURN(const Reduction reduction, ReadReduction(n));
+  if (reduction.axes.empty()) {
+    n.SetOutput(0, n.Input(0));
+    return {};
+  }
+  return n.Give(n.op(), {n.Input(0)}, reduction.attributes());
+}
+
+Status ImportReduceNorm(NodeImport& n) {
+  WSI_ASSIGN_OR_RETURN(const Reduction reduction, ReadReduction(n));
+  const std::string& op = n.op();
+  ValueId value = n.Input(0);
+  if (op == "ReduceL1") {
+    WSI_ASSIGN_OR_RETURN(value, n.Emit("Abs", {value}));
+  } else if (op != "ReduceLogSum") {
+    WSI_ASSIGN_OR_RETURN(value, n.Emit("Mul", {value, value}));
+  }
+  if (!reduction.axes.empty()) {
+    WSI_ASSIGN_OR_RETURN(value, n.Emit("ReduceSum", {value}, reduction.attributes()));
+  }
+  if (op == "ReduceL2") return n.Give("Sqrt", {value});
+  if (op == "ReduceLogSum") return n.Give("Log", {value});
+  n.SetOutput(0, value);
+  return {};
+}
+
+// max + ln(sum(exp(x - max))), where a maximum that is infinite is not subtracted.
+Status ImportReduceLogSumExp(NodeImport& n) {
+  WSI_ASSIGN_OR_RETURN(const Reduction reduction, ReadReduction(n));
+  if (reduction.axes.empty()) {
+    n.SetOutput(0, n.Input(0));
+    return {};
+  }
+  Attributes kept = reduction.attributes();
+  kept.Set("keepdims", int64_t{1});
+  WSI_ASSIGN_OR_RETURN(ValueId largest, n.Emit("ReduceMax", {n.Input(0)}, kept));
+  WSI_ASSIGN_OR_RETURN(const ValueId zero, n.NumberLike(largest, 0));
+  WSI_ASSIGN_OR_RETURN(const ValueId difference, n.Emit("Sub", {largest, largest}));
+  WSI_ASSIGN_OR_RETURN(const ValueId finite, n.Emit("Equal", {difference, zero}));
+  WSI_ASSIGN_OR_RETURN(largest, n.Emit("Where", {finite, largest, zero}));
+  WSI_ASSIGN_OR_RETURN(ValueId value, n.Emit("Sub", {n.Input(0), largest}));
+  WSI_ASSIGN_OR_RETURN(value, n.Emit("Exp", {value}));
+  WSI_ASSIGN_OR_RETURN(value, n.Emit("ReduceSum", {value}, kept));
+  WSI_ASSIGN_OR_RETURN(value, n.Emit("Log", {value}));
+  if (reduction.keepdims != 0) return n.Give("Add", {value, largest});
+  WSI_ASSIGN_OR_RETURN(value, n.Emit("Add", {value, largest}));
+  const Shape& shape = n.ShapeOf(value);
+  std::vector<int64_t> sizes;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    if (!std::ranges::binary_search(reduction.axes, axis)) sizes.push_back(shape[axis]);
+  }
+  return n.Give("Reshape", {value}, {{"shape", std::move(sizes)}});
 }
 
 // Before opset 13 the sum runs over all axes from `axis` on, as if they were one.

@@ -64,7 +64,9 @@ class InputBinder {
     const std::string name =
         symbol.empty() ? fmt::to_string(axis) : fmt::format("{} ('{}')", axis, Printable(symbol));
     if (!size) return InvalidInput(fmt::format("the size of axis {} is not known", name));
-    if (*size <= 0) return InvalidInput(fmt::format("the size of axis {} is {}", name, *size));
+    const bool stated_empty = *size == 0 && fixed && dim.dim_value() == 0;
+    if (*size <= 0 && !stated_empty)
+      return InvalidInput(fmt::format("the size of axis {} is {}", name, *size));
     if (!fixed && !symbol.empty()) {
       const auto [at, is_new] = symbols_.emplace(symbol, *size);
       if (!is_new && at->second != *size) {

@@ -1,6 +1,6 @@
 // The ONNX frontend: an ONNX model in, a canonical forward graph out.
 //
-// Opsets 7 to 25 of the domain ai.onnx; IR version 3 and later. A version of the file
+// Opsets 7 to 28 of the domain ai.onnx; IR version 3 and later. A version of the file
 // format newer than this code knows is accepted: fields that it does not know cannot
 // change what an operator of a known opset means, and everything read is checked.
 #pragma once
@@ -18,7 +18,7 @@
 namespace wsi {
 
 inline constexpr int64_t kMinOpset = 7;
-inline constexpr int64_t kMaxOpset = 25;
+inline constexpr int64_t kMaxOpset = 28;
 
 using WeightMap = std::map<std::string, Tensor, std::less<>>;
 
@@ -35,6 +35,9 @@ struct ImportOptions {
   // Float initializers whose whole name matches this regular expression (ECMAScript)
   // become constants. Empty: none.
   std::string freeze;
+  // Contents of model inputs, for operands that must be known at compile time and that the
+  // model takes as inputs. Borrowed for the call.
+  const WeightMap* input_contents = nullptr;
   // Every float value becomes f64 (parameters keep their tensors' type in the store).
   bool all_float64 = false;
   // The most bytes that one folded value, and four times that all of them, may hold.

@@ -74,11 +74,18 @@ class ObjectCounter {
   bool too_deep_ = false;
 };
 
+// What a file of one message holds, for people: "an ONNX model".
+template <typename Message>
+constexpr std::string_view kKind = "an ONNX model";
+template <>
+constexpr std::string_view kKind<onnx::TensorProto> = "a TensorProto";
+
+template <typename Message>
 Status CheckSize(int fd) {
   pb::io::FileInputStream file(fd);
   pb::io::CodedInputStream in(&file);
   ObjectCounter counter(&in);
-  if (counter.Count(*onnx::ModelProto::descriptor(), 0)) return {};
+  if (counter.Count(*Message::descriptor(), 0)) return {};
   if (counter.too_many()) {
     return InvalidInput(
         fmt::format("holds more than {} messages and strings, the most allowed", kMostObjects));
@@ -86,25 +93,26 @@ Status CheckSize(int fd) {
   if (counter.too_deep()) {
     return InvalidInput(fmt::format("is nested more than {} levels deep", kDeepest));
   }
-  return InvalidInput("is truncated or no ONNX model");
+  return InvalidInput(fmt::format("is truncated or not {}", kKind<Message>));
 }
 
-Result<ModelPtr> Parse(int fd) {
-  ModelPtr model(new onnx::ModelProto);
+template <typename Message>
+using MessagePtr = std::unique_ptr<Message, ModelDeleter>;
+
+template <typename Message>
+Result<MessagePtr<Message>> Parse(int fd) {
+  MessagePtr<Message> message(new Message);
   pb::io::FileInputStream file(fd);
   pb::io::CodedInputStream in(&file);
   in.SetTotalBytesLimit(std::numeric_limits<int32_t>::max());
-  if (!model->ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
-    return InvalidInput("is truncated or no ONNX model");
+  if (!message->ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
+    return InvalidInput(fmt::format("is truncated or not {}", kKind<Message>));
   }
-  return model;
+  return message;
 }
 
-}  // namespace
-
-void ModelDeleter::operator()(onnx::ModelProto* model) const { delete model; }
-
-Result<ModelPtr> ReadModelFile(const std::string& path) {
+template <typename Message>
+Result<MessagePtr<Message>> ReadMessageFile(const std::string& path) {
   int64_t size = 0;
   WSI_ASSIGN_OR_RETURN(const OpenFile file, OpenRegular(path, &size));
   const std::string name = Printable(path);
@@ -115,15 +123,28 @@ Result<ModelPtr> ReadModelFile(const std::string& path) {
                     "keep their weights as external data",
                     name, FormatBytes(size)));
   }
-  WSI_RETURN_IF_ERROR(CheckSize(file.fd()).WithContext(name));
+  WSI_RETURN_IF_ERROR(CheckSize<Message>(file.fd()).WithContext(name));
   if (::lseek(file.fd(), 0, SEEK_SET) != 0) return IoError(name + ": cannot be read twice");
   try {
-    Result<ModelPtr> model = Parse(file.fd());
-    if (!model.ok()) return model.status().WithContext(name);
-    return model;
+    Result<MessagePtr<Message>> message = Parse<Message>(file.fd());
+    if (!message.ok()) return message.status().WithContext(name);
+    return message;
   } catch (const std::bad_alloc&) {
     return ResourceError(fmt::format("{}: no memory for {}", name, FormatBytes(size)));
   }
+}
+
+}  // namespace
+
+void ModelDeleter::operator()(onnx::ModelProto* model) const { delete model; }
+void ModelDeleter::operator()(onnx::TensorProto* tensor) const { delete tensor; }
+
+Result<ModelPtr> ReadModelFile(const std::string& path) {
+  return ReadMessageFile<onnx::ModelProto>(path);
+}
+
+Result<TensorProtoPtr> ReadTensorProtoFile(const std::string& path) {
+  return ReadMessageFile<onnx::TensorProto>(path);
 }
 
 }  // namespace wsi

@@ -1,4 +1,4 @@
-// Reading an ONNX model file into ONNX's generated classes.
+// Reading ONNX's files into its generated classes.
 #pragma once
 
 #include <memory>
@@ -8,17 +8,22 @@
 
 namespace onnx {
 class ModelProto;
-}
+class TensorProto;
+}  // namespace onnx
 
 namespace wsi {
 
 struct ModelDeleter {
   void operator()(onnx::ModelProto* model) const;
+  void operator()(onnx::TensorProto* tensor) const;
 };
 using ModelPtr = std::unique_ptr<onnx::ModelProto, ModelDeleter>;
+using TensorProtoPtr = std::unique_ptr<onnx::TensorProto, ModelDeleter>;
 
 // The parsed file. The wire format is walked once before anything is allocated, so
 // that a small file cannot ask for millions of objects.
 Result<ModelPtr> ReadModelFile(const std::string& path);
+// The same of a file that holds one TensorProto.
+Result<TensorProtoPtr> ReadTensorProtoFile(const std::string& path);
 
 }  // namespace wsi

@@ -137,10 +137,19 @@ Status NodeImport::RequireInputs(int count) const {
   return {};
 }
 
+// What the options say that an input of the model will hold, or null.
+const Tensor* NodeImport::GivenContents(const Value& value) const {
+  const WeightMap* given = state_.options.input_contents;
+  if (given == nullptr || value.role != Role::kInput) return nullptr;
+  const auto at = given->find(value.name);
+  const bool fits = at != given->end() && at->second.shape() == value.shape;
+  return fits ? &at->second : nullptr;
+}
+
 Result<const Tensor*> NodeImport::StaticInput(int i, std::string_view what) const {
   const Value& value = state_.graph.value(Input(i));
   const Tensor* tensor =
-      IsPersistent(value.role) ? state_.graph.tensors().Find(value.tensor) : nullptr;
+      IsPersistent(value.role) ? state_.graph.tensors().Find(value.tensor) : GivenContents(value);
   if (tensor != nullptr) return tensor;
   return InvalidInput(
       fmt::format("{} ('{}') must be known at compile time, but depends on a model "
@@ -240,6 +249,13 @@ Result<ValueId> NodeImport::Emit(std::string_view op, std::vector<ValueId> input
   WSI_ASSIGN_OR_RETURN(const std::vector<ValueId> outputs,
                        Add(op, std::move(inputs), std::move(attributes), {&name, 1}));
   return outputs.front();
+}
+
+Result<ValueId> NodeImport::NumberLike(ValueId value, double number) {
+  const double numbers[] = {number};
+  WSI_ASSIGN_OR_RETURN(Tensor tensor,
+                       Tensor::Of<double>(Shape(), numbers).Cast(state_.graph.value(value).dtype));
+  return state_.graph.AddConstant(fmt::format("{}/number", OutputName(0)), std::move(tensor));
 }
 
 Status NodeImport::Give(std::string_view op, std::vector<ValueId> inputs, Attributes attributes) {

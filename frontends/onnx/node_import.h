@@ -67,6 +67,8 @@ class NodeImport {
   // Adds a node under this one's name, types it and folds it if it can be.
   Result<ValueId> Emit(std::string_view op, std::vector<ValueId> inputs,
                        Attributes attributes = {});
+  // A scalar constant of the type of `value`.
+  Result<ValueId> NumberLike(ValueId value, double number);
   // Emits the node that makes output 0, or output `i`.
   Status Give(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {});
   Status GiveAt(int i, std::string_view op, std::vector<ValueId> inputs, Attributes attributes);
@@ -82,6 +84,7 @@ class NodeImport {
   const onnx::AttributeProto* Find(std::string_view name);
   const onnx::AttributeProto* FindTyped(std::string_view name, int type, std::string_view kind);
   void Fail(std::string message);
+  const Tensor* GivenContents(const Value& value) const;
   std::string OutputName(int i) const;
   Result<std::vector<ValueId>> Add(std::string_view op, std::vector<ValueId> inputs,
                                    Attributes attributes, std::span<const std::string> names);

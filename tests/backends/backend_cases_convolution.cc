@@ -53,6 +53,8 @@ void AddConv(std::vector<BackendCase>& cases, const ConvCase& c) {
                    {{y}, {w}},
                    {true},
                    {.c = 4, .length = back}});
+  cases.push_back(
+      {"ConvTranspose", c.name, attributes, {{y}, {w}}, {true}, {.c = 4, .length = back}});
   cases.push_back({"ConvWeightGrad",
                    c.name,
                    WithShape(attributes, "weight_shape", w),

@@ -73,6 +73,91 @@ void AddReductions(std::vector<BackendCase>& cases) {
   add("none", {3, 4}, {});
 }
 
+void AddExtremes(std::vector<BackendCase>& cases) {
+  const auto add = [&](const char* op, const std::string& name, Shape shape, Ints axes) {
+    const Attributes attributes = {{"axes", std::move(axes)}, {"keepdims", int64_t{0}}};
+    const bool product = std::string_view(op) == "ReduceProd";
+    const Bound bound = product ? Bound{.c = 16, .per_element = true} : kSameBits;
+    const Operand x{shape, product ? Fill::kOffZero : Fill::kDistinct};
+    cases.push_back({op, name, attributes, {x}, {true}, bound});
+    cases.push_back({op, name + "_integers", attributes, {Index(shape, 7)}, {true}, kSameBits});
+    if (product) return;
+    const Operand truth = Truth(shape);
+    cases.push_back({op, name + "_bools", attributes, {truth}, {true}, kSameBits});
+  };
+  for (const char* op : {"ReduceMax", "ReduceMin", "ReduceProd"}) {
+    add(op, "last", {3, 5, 9}, {2});
+    add(op, "first", {9, 17}, {0});
+    add(op, "outer", {3, 6, 5}, {0, 2});
+    add(op, "all", {4, 3, 2}, {0, 1, 2});
+  }
+  for (const char* op : {"ReduceMax", "ReduceMin"}) {
+    add(op, "empty", {3, 0, 2}, {1});
+  }
+  const Attributes axes = {{"axes", Ints{1}}};
+  cases.push_back({"ReduceSum", "integers", axes, {Index({3, 5, 7}, 100)}, {true}, kSameBits});
+  cases.push_back({"ReduceSum", "empty", axes, {{{3, 0, 2}}}, {true}, kSameBits});
+}
+
+void AddIndexing(std::vector<BackendCase>& cases) {
+  const Shape shape{5, 7, 6};
+  for (const int64_t axis : {0, 1, 2}) {
+    const std::string name = "axis" + std::to_string(axis);
+    const Attributes along = {{"axis", axis}};
+    Ints taken(shape.begin(), shape.end());
+    taken[static_cast<size_t>(axis)] = 9;
+    const Shape slices = Shape::Make(taken).value();
+    const Operand index = Index({9}, shape[static_cast<int>(axis)]);
+    const Operand element = Index({5, 7, 6}, 5);
+    const Bound sum{.c = 8, .floor = 4};
+    cases.push_back({"Gather", name, along, {{shape}, index}, {true}, kSameBits});
+    cases.push_back({"Gather",
+                     name + "_narrow",
+                     along,
+                     {Index(shape, 50), Index({9}, 5, DType::kI32)},
+                     {true},
+                     kSameBits});
+    cases.push_back({"GatherGrad",
+                     name,
+                     {{"axis", axis}, {"size", shape[static_cast<int>(axis)]}},
+                     {{slices}, index},
+                     {true},
+                     sum});
+    cases.push_back({"GatherElements", name, along, {{shape}, element}, {true}, kSameBits});
+    for (const char* reduction : {"none", "add", "mul", "max", "min"}) {
+      cases.push_back({"ScatterElements",
+                       name + "_" + reduction,
+                       {{"axis", axis}, {"reduction", std::string(reduction)}},
+                       {{shape}, element, {shape}},
+                       {true},
+                       {.c = 64, .floor = 4}});
+    }
+    for (const int64_t flag : {0, 1}) {
+      const std::string flagged = name + (flag == 1 ? "_flag" : "");
+      cases.push_back({"CumSum",
+                       flagged,
+                       {{"axis", axis}, {"exclusive", flag}, {"reverse", flag}},
+                       {{shape}},
+                       {true},
+                       sum});
+      cases.push_back({"TopK",
+                       flagged,
+                       {{"axis", axis}, {"k", int64_t{3}}, {"largest", flag}},
+                       {{shape, Fill::kTies}},
+                       {true, true},
+                       kSameBits});
+      for (const char* op : {"ArgMax", "ArgMin"}) {
+        cases.push_back({op,
+                         flagged,
+                         {{"axis", axis}, {"keepdims", flag}, {"select_last_index", flag}},
+                         {{shape, Fill::kTies}},
+                         {true},
+                         kSameBits});
+      }
+    }
+  }
+}
+
 void AddSoftmax(std::vector<BackendCase>& cases) {
   for (const auto& [name, shape, axis] :
        {std::tuple<const char*, Shape, int64_t>{"rows", {3, 10}, 1},
@@ -121,6 +206,8 @@ void AddMovementCases(std::vector<BackendCase>& cases) {
   AddSlices(cases);
   AddConcats(cases);
   AddReductions(cases);
+  AddExtremes(cases);
+  AddIndexing(cases);
   AddSoftmax(cases);
 }
 

@@ -71,6 +71,30 @@ void AddGroupNorm(std::vector<BackendCase>& cases, const Shape& shape, int64_t g
       {"GroupNormGrad", name, backward, {x, x, c, means, inverses}, {true, true, true}, sums});
 }
 
+void AddRowNorm(std::vector<BackendCase>& cases, const Shape& shape, int axis) {
+  const std::string name = NameOf(shape) + "_axis" + std::to_string(axis);
+  const Shape elements = Shape::Make(shape.sizes().subspan(static_cast<size_t>(axis))).value();
+  std::vector<int64_t> ones(shape.begin(), shape.end());
+  std::fill(ones.begin() + axis, ones.end(), 1);
+  const Shape statistics = Shape::Make(ones).value();
+  const Operand x{shape};
+  const Operand e{elements};
+  const Operand mean{statistics, Fill::kUnit};
+  const Operand inverse{statistics, Fill::kPositive};
+  const Attributes backward = {{"axis", int64_t{axis}}};
+  const Attributes forward = With(backward, "epsilon", 1e-3);
+  const Bound bound = {.c = 16, .length = static_cast<double>(elements.ElementCount()), .floor = 1};
+  cases.push_back({"LayerNormalization", name, forward, {x, e}, {true}, bound});
+  cases.push_back(
+      {"LayerNormalization", name + "_all", forward, {x, e, e}, {true, true, true}, bound});
+  cases.push_back({"RMSNormalization", name, forward, {x, e}, {true, true}, bound});
+  Bound sums = bound;
+  sums.length = static_cast<double>(shape.ElementCount());
+  cases.push_back(
+      {"LayerNormGrad", name, backward, {x, x, e, mean, inverse}, {true, true, true}, sums});
+  cases.push_back({"RMSNormGrad", name, backward, {x, x, e, inverse}, {true, true}, sums});
+}
+
 }  // namespace
 
 void AddNormalizationCases(std::vector<BackendCase>& cases) {
@@ -80,6 +104,11 @@ void AddNormalizationCases(std::vector<BackendCase>& cases) {
   AddGroupNorm(cases, {3, 5, 4, 17}, 17);
   AddGroupNorm(cases, {1, 33, 17, 64}, 32);
   AddGroupNorm(cases, {3, 9, 3}, 3);
+  AddRowNorm(cases, {2, 197, 192}, 2);
+  AddRowNorm(cases, {3, 5, 17}, 1);
+  AddRowNorm(cases, {7, 33}, 1);
+  AddRowNorm(cases, {600, 300}, 1);
+  AddRowNorm(cases, {4, 3}, 0);
   cases.push_back(
       {"MovingAverage", "channels", {{"momentum", 0.9}}, {{{17}}, {{17}}}, {true}, {.c = 4}});
   cases.push_back(

@@ -25,15 +25,16 @@ void AddUnary(std::vector<BackendCase>& cases) {
       cases.push_back({op, ShapeName(shape) + suffix, attributes, {{shape, fill}}, {true}, bound});
     }
   };
-  for (const char* op : {"Abs", "Neg", "Relu", "Sign", "Identity", "Floor", "Ceil"}) {
+  for (const char* op : {"Abs", "Neg", "Relu", "Sign", "Identity", "Floor", "Ceil", "Round"}) {
     add(op, Fill::kSpread, kExact);
     add(op, Fill::kTies, kExact, {}, "_ties");
   }
-  for (const char* op : {"Sigmoid", "Tanh", "Erf", "Softplus", "HardSigmoid", "HardSwish"}) {
+  for (const char* op :
+       {"Sigmoid", "Tanh", "Erf", "Gelu", "Sin", "Cos", "Softplus", "HardSigmoid", "HardSwish"}) {
     add(op, Fill::kSpread, kFew);
     add(op, Fill::kDistinct, kFew, {}, "_wide");
   }
-  add("Exp", Fill::kSpread, kFew);
+  for (const char* op : {"Exp", "Sinh", "Cosh"}) add(op, Fill::kSpread, kFew);
   for (const char* op : {"Log", "Sqrt", "Reciprocal"}) add(op, Fill::kPositive, kFew);
   add("HardSigmoid", Fill::kSpread, kFew, {{"alpha", 0.5}, {"beta", 0.25}}, "_alpha_beta");
   add("LeakyRelu", Fill::kSpread, kFew);
@@ -60,6 +61,8 @@ void AddGradients(std::vector<BackendCase>& cases) {
   add("SigmoidGrad", Fill::kUnit);
   add("TanhGrad", Fill::kUnit);
   add("ErfGrad", Fill::kSpread);
+  add("GeluGrad", Fill::kSpread);
+  add("GeluGrad", Fill::kDistinct, {}, "_wide");
   add("HardSigmoidGrad", Fill::kSpread, {{"alpha", 0.5}, {"beta", 0.25}});
   add("HardSwishGrad", Fill::kDistinct);
   add("LeakyReluGrad", Fill::kTies, {{"alpha", 0.25}});
@@ -111,6 +114,19 @@ void AddBinary(std::vector<BackendCase>& cases) {
       cases.push_back({op, pair.name, {}, {Truth(pair.a), Truth(pair.b)}, {true}, kExact});
     }
     cases.push_back({"Where", pair.name, {}, {Truth(pair.a), {pair.b}, {pair.a}}, {true}, kExact});
+  }
+  // Multiples of 1/16 have exact rests.
+  for (const int64_t fmod : {0, 1}) {
+    const std::string name = fmod == 1 ? "dividend" : "divisor";
+    const Attributes attributes = {{"fmod", fmod}};
+    const Operand b{{4, 1}, Fill::kDistinct};
+    cases.push_back({"Mod", name, attributes, {{{3, 4, 17}, Fill::kDistinct}, b}, {true}, kExact});
+    cases.push_back({"Mod",
+                     name + "_integers",
+                     attributes,
+                     {Index({3, 4, 17}, 100), Index({17}, 9)},
+                     {true},
+                     kExact});
   }
   const Operand two{Shape(), Fill::kNumber, 2};
   cases.push_back({"Pow", "square_of_negative", {}, {{{3, 17}}, two}, {true}, kFew});

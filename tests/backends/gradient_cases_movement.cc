@@ -26,6 +26,58 @@ void AddReductions(std::vector<GradientCase>& cases) {
   }
 }
 
+void AddExtremes(std::vector<GradientCase>& cases) {
+  for (const char* op : {"ReduceMax", "ReduceMin", "ReduceProd"}) {
+    for (const int64_t keep : {0, 1}) {
+      const std::string kept = keep == 1 ? "_kept" : "";
+      const auto add = [&](const std::string& name, Ints axes) {
+        const Operand x{{2, 3, 4}, Fill::kDistinct};
+        cases.push_back({op, name + kept, {{"axes", axes}, {"keepdims", keep}}, {x}, {0}});
+      };
+      add("last", {2});
+      add("outer", {0, 2});
+      add("all", {0, 1, 2});
+    }
+  }
+  const Attributes last = {{"axes", Ints{1}}};
+  cases.push_back({"ReduceProd", "zeros", last, {{{40, 3}, Fill::kTies}}, {0}});
+}
+
+void AddIndexing(std::vector<GradientCase>& cases) {
+  const Operand x{{3, 4, 5}};
+  for (const int64_t axis : {0, 1, 2}) {
+    const std::string name = "axis" + std::to_string(axis);
+    const Attributes attributes = {{"axis", axis}};
+    cases.push_back({"Gather", name, attributes, {x, Index({7}, 3)}, {0}});
+    cases.push_back({"GatherElements", name, attributes, {x, Index({3, 4, 5}, 3)}, {0}});
+    cases.push_back({"ScatterElements",
+                     name + "_add",
+                     {{"axis", axis}, {"reduction", std::string("add")}},
+                     {x, Index({3, 4, 5}, 3), x},
+                     {0, 2}});
+    cases.push_back({"CumSum", name, attributes, {x}, {0}});
+    cases.push_back({"CumSum",
+                     name + "_exclusive_reverse",
+                     {{"axis", axis}, {"exclusive", int64_t{1}}, {"reverse", int64_t{1}}},
+                     {x},
+                     {0}});
+    const Operand distinct{{3, 4, 5}, Fill::kDistinct};
+    cases.push_back({"TopK", name, {{"axis", axis}, {"k", int64_t{2}}}, {distinct}, {0}});
+    cases.push_back({"TopK",
+                     name + "_smallest",
+                     {{"axis", axis}, {"k", int64_t{3}}, {"largest", int64_t{0}}},
+                     {distinct},
+                     {0},
+                     2});
+  }
+  // One index along the axis: no element is written twice.
+  cases.push_back({"ScatterElements",
+                   "overwrite",
+                   {{"axis", int64_t{1}}},
+                   {x, Index({3, 1, 4}, 4), {{3, 1, 4}}},
+                   {0, 2}});
+}
+
 void AddSoftmax(std::vector<GradientCase>& cases) {
   for (const char* op : {"Softmax", "LogSoftmax"}) {
     for (const int64_t axis : {0, 1, 2}) {
@@ -56,6 +108,8 @@ void AddMovementGradientCases(std::vector<GradientCase>& cases) {
                    {0, 1, 2}});
   cases.push_back({"Concat", "first_axis", {{"axis", int64_t{0}}}, {{{1, 3}}, {{2, 3}}}, {0, 1}});
   AddReductions(cases);
+  AddExtremes(cases);
+  AddIndexing(cases);
   AddSoftmax(cases);
 }
 

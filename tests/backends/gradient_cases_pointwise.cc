@@ -10,7 +10,8 @@ void AddUnary(std::vector<GradientCase>& cases) {
     cases.push_back({std::move(op), std::move(name), std::move(attributes), {{shape, fill}}, {0}});
   };
   for (const char* op : {"Abs", "Relu", "LeakyRelu", "Elu"}) add(op, Fill::kOffZero);
-  for (const char* op : {"Erf", "Exp", "Identity", "Neg", "Sigmoid", "Softplus", "Tanh"}) {
+  for (const char* op : {"Cos", "Cosh", "Erf", "Exp", "Gelu", "Identity", "Neg", "Sigmoid", "Sin",
+                         "Sinh", "Softplus", "Tanh"}) {
     add(op, Fill::kSpread);
   }
   for (const char* op : {"Log", "Sqrt", "Reciprocal"}) add(op, Fill::kPositive);
@@ -42,6 +43,11 @@ void AddBinary(std::vector<GradientCase>& cases) {
   const Operand ones{{2, 3}, Fill::kNumber, 1};
   cases.push_back({"Max", "ties", {}, {ones, ones}, {0, 1}});
   cases.push_back({"Min", "ties", {}, {ones, ones}, {0, 1}});
+  for (const int64_t fmod : {0, 1}) {
+    const std::string name = fmod == 1 ? "dividend" : "divisor";
+    const Operand b{{4, 1}, Fill::kPositive};
+    cases.push_back({"Mod", name, {{"fmod", fmod}}, {{{2, 4, 9}, Fill::kDistinct}, b}, {0, 1}});
+  }
   const Operand base{{2, 3, 4}, Fill::kPositive};
   cases.push_back({"Pow", "same", {}, {base, {{2, 3, 4}}}, {0, 1}});
   cases.push_back({"Pow", "row", {}, {base, {{4}}}, {0, 1}});

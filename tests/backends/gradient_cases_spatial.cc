@@ -26,6 +26,45 @@ void AddConv(std::vector<GradientCase>& cases) {
       {{{1, 3, 3, 5, 2}}, {{2, 2, 1, 3, 2}}});
 }
 
+void AddConvTranspose(std::vector<GradientCase>& cases) {
+  const auto add = [&](std::string name, Attributes window, int64_t group, Shape x, Shape w) {
+    cases.push_back({"ConvTranspose",
+                     std::move(name),
+                     With(std::move(window), "group", group),
+                     {{std::move(x)}, {std::move(w)}},
+                     {0, 1}});
+  };
+  add("doubling", WindowAttributes({2, 2}, {2, 2}, {1, 1}, {0, 0, 0, 0}), 1, {2, 3, 4, 3},
+      {3, 2, 2, 4});
+  add("uneven", WindowAttributes({3, 2}, {2, 3}, {1, 1}, {1, 0, 0, 1}), 1, {1, 4, 3, 2},
+      {2, 3, 2, 3});
+  add("dilated", WindowAttributes({2, 3}, {1, 2}, {3, 2}, {1, 2, 0, 1}), 1, {2, 4, 3, 2},
+      {2, 2, 3, 3});
+  add("grouped", WindowAttributes({3, 3}, {2, 2}, {1, 1}, {1, 1, 0, 0}), 2, {1, 3, 3, 4},
+      {4, 3, 3, 3});
+  add("depthwise", WindowAttributes({3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}), 3, {1, 3, 4, 3},
+      {3, 3, 3, 1});
+  add("one_axis", WindowAttributes({4}, {2}, {1}, {1, 1}), 1, {2, 5, 3}, {3, 4, 2});
+}
+
+void AddRowNorms(std::vector<GradientCase>& cases) {
+  const Shape shape{2, 3, 4, 5};
+  for (const int axis : {1, 3}) {
+    const Shape elements = axis == 3 ? Shape{5} : Shape{3, 4, 5};
+    const Attributes attributes = {{"axis", int64_t{axis}}, {"epsilon", 1e-3}};
+    const Operand scale{elements, Fill::kOffZero};
+    const std::string name = "axis" + std::to_string(axis);
+    cases.push_back({"LayerNormalization", name, attributes, {{shape}, scale}, {0, 1}});
+    cases.push_back({"LayerNormalization",
+                     name + "_bias",
+                     attributes,
+                     {{shape}, scale, {elements}},
+                     {0, 1, 2},
+                     3});
+    cases.push_back({"RMSNormalization", name, attributes, {{shape}, scale}, {0, 1}});
+  }
+}
+
 void AddPools(std::vector<GradientCase>& cases) {
   const Operand x{{2, 6, 5, 3}, Fill::kDistinct};
   const Attributes overlap = WindowAttributes({3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1});
@@ -95,7 +134,9 @@ void AddNorms(std::vector<GradientCase>& cases) {
 
 void AddSpatialGradientCases(std::vector<GradientCase>& cases) {
   AddConv(cases);
+  AddConvTranspose(cases);
   AddPools(cases);
+  AddRowNorms(cases);
   AddNorms(cases);
 }
 

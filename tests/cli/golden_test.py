@@ -41,6 +41,18 @@ class Golden(ProgramTest):
     def test_mobilenet_v2(self):
         self.check("mobilenet_v2", "cpu")
 
+    def test_unet_norms(self):
+        self.check("unet_norms", "cpu")
+
+    def test_vit_tiny(self):
+        self.check("vit_tiny", "cpu")
+
+    def test_unet_norms_reference(self):
+        self.check("unet_norms", "reference", "--rtol", "1e-6")
+
+    def test_vit_tiny_reference(self):
+        self.check("vit_tiny", "reference", "--rtol", "1e-6")
+
     def test_resnet18_reference(self):
         self.check("resnet18", "reference", "--rtol", "1e-6")
 

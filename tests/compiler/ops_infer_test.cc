@@ -174,10 +174,23 @@ TEST(Movement, Shapes) {
   EXPECT_EQ(InferredShape("Reshape", {F32({2, 6})}, {{"shape", I{3, 4}}}), "[3,4]");
   EXPECT_EQ(InferredShape("Expand", {F32({3, 1})}, {{"shape", I{2, 3, 4}}}), "[2,3,4]");
   EXPECT_EQ(InferredShape("Pad", {F32({2, 3})}, {{"pads", I{1, 0, 2, 4}}}), "[5,7]");
-  EXPECT_EQ(InferredShape("Tile", {F32({2, 3})}, {{"repeats", I{2, 1}}}), "[4,3]");
+  EXPECT_EQ(InferredShape("Gather", {F32({2, 3, 4}), Of(DType::kI64, {5})}, {{"axis", int64_t{1}}}),
+            "[2,5,4]");
+  const Operand elements = Of(DType::kI64, {2, 5, 1});
+  EXPECT_EQ(InferredShape("GatherElements", {F32({2, 3, 4}), elements}, {{"axis", int64_t{1}}}),
+            "[2,5,1]");
+  EXPECT_THAT(InferredShape("GatherElements", {F32({2, 3, 4}), elements}, {{"axis", int64_t{2}}}),
+              HasSubstr("indices [2,5,1] do not lie within [2,3,4] but for axis 2"));
+  EXPECT_EQ(InferredShape("TopK", {F32({2, 3})}, {{"axis", int64_t{1}}, {"k", int64_t{2}}}),
+            "[2,2]");
+  EXPECT_THAT(InferredShape("TopK", {F32({2, 3})}, {{"axis", int64_t{1}}, {"k", int64_t{4}}}),
+              HasSubstr("attribute k is 4, wants 0 to 3"));
+  EXPECT_EQ(InferredShape("ArgMax", {F32({2, 3})}, {{"axis", int64_t{0}}}), "[1,3]");
   EXPECT_EQ(
-      InferredShape("Gather", {F32({2, 3, 4}), Of(DType::kI64, {5, 6})}, {{"axis", int64_t{1}}}),
-      "[2,5,6,4]");
+      InferredShape("LayerNormalization", {F32({2, 3, 4}), F32({3, 4})}, {{"axis", int64_t{1}}}),
+      "[2,3,4]");
+  EXPECT_THAT(InferredShape("RMSNormalization", {F32({2, 3, 4}), F32({3})}, {{"axis", int64_t{2}}}),
+              HasSubstr("wants [4]"));
 }
 
 TEST(Movement, RejectsBadAttributes) {
@@ -199,7 +212,6 @@ TEST(Movement, RejectsBadAttributes) {
   EXPECT_THAT(InferredShape("Pad", {F32({2})}, {{"pads", I{-1, 0}}}), HasSubstr("pads is -1"));
   EXPECT_THAT(InferredShape("Pad", {F32({2})}, {{"pads", I{1, 0}}, {"mode", std::string("edge")}}),
               HasSubstr("mode is 'edge'"));
-  EXPECT_THAT(InferredShape("Tile", {F32({4})}, {{"repeats", I{kHuge}}}), HasSubstr("overflows"));
 }
 
 Attributes Bounds(I starts, I ends, I axes, I steps) {

@@ -46,6 +46,10 @@ const std::map<std::string, std::set<std::string>>& Arrows() {
        {"runtime/base", "runtime/plan", "runtime/timing", "runtime/calibrate", "runtime/backends",
         "runtime/backends/cpu", "runtime/backends/reference", "runtime/memory", "runtime/executor",
         "runtime/slides", "runtime/train"}},
+      {"tools/wsi-onnx-conformance",
+       {"frontends/onnx", "passes", "compiler/ir", "compiler/ops", "compiler/pass", "runtime/base",
+        "runtime/plan", "runtime/backends", "runtime/backends/cpu", "runtime/backends/reference",
+        "runtime/executor"}},
       {"tools/wsi-model", {"models", "frontends/onnx", "runtime/base"}},
   };
   return arrows;

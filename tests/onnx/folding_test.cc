@@ -81,13 +81,6 @@ TEST(Folding, BombsStayNodesOrAreRefused) {
   EXPECT_EQ(ImportNodes(expand),
             "%e : f32[1099511627776] = Expand(%one) {shape=[1099511627776]}\n"
             "%y : f32[1099511627776] = Add(%x, %e)\n");
-  TestModel tile(13);
-  tile.Input("x", {1})
-      .Output("y")
-      .Constant("r", Ints({1}, {huge}))
-      .Constant("one", Floats({1}, {1}));
-  tile.Node("Tile", {"one", "r"}, {"t"}).Node("Add", {"x", "t"}, {"y"});
-  EXPECT_TRUE(ImportNodes(tile).starts_with("error: 1 problem: Tile 't': is supported only"));
   TestModel range(13);
   range.Input("x", {1}).Output("y").Constant("a", Ints({}, {0})).Constant("b", Ints({}, {huge}));
   range.Constant("d", Ints({}, {1})).Node("Range", {"a", "b", "d"}, {"r"});

@@ -88,6 +88,18 @@ KernelResult CompileConvInputGrad(const LaunchSpec& launch, Context& context) {
   return CompileKind(launch, c, ConvolutionKind::kInputGrad, context);
 }
 
+// Inputs: x, w, which are dy and w of the convolution that this is the input gradient of.
+KernelResult CompileConvTranspose(const LaunchSpec& launch, Context& context) {
+  WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
+  WSI_ASSIGN_OR_RETURN(const Convolution c,
+                       MakeConvolution(launch, launch.outputs[0].shape, launch.inputs[1].shape,
+                                       launch.inputs[0].shape));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  return CompileKind(launch, c, ConvolutionKind::kInputGrad, context);
+}
+
 // Inputs: x, dy.
 KernelResult CompileConvWeightGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));

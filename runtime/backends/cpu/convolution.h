@@ -8,6 +8,7 @@ namespace wsi::cpu {
 
 KernelResult CompileConv(const LaunchSpec& launch, Context& context);
 KernelResult CompileConvInputGrad(const LaunchSpec& launch, Context& context);
+KernelResult CompileConvTranspose(const LaunchSpec& launch, Context& context);
 KernelResult CompileConvWeightGrad(const LaunchSpec& launch, Context& context);
 
 // One filter per channel: no product over channels, so the loops are our own.

@@ -42,6 +42,21 @@ T Div(T a, T b) {
   }
   return static_cast<T>(a / b);
 }
+// What is left of Div, with the sign of a; of a division by zero, 0.
+template <typename T>
+T Fmod(T a, T b) {
+  if (b == 0) return 0;
+  if constexpr (std::is_signed_v<T>) {
+    if (b == -1) return 0;
+  }
+  return static_cast<T>(a % b);
+}
+// The same with the sign of b.
+template <typename T>
+T Mod(T a, T b) {
+  const T rest = Fmod(a, b);
+  return rest != 0 && (rest < 0) != (b < 0) ? static_cast<T>(rest + b) : rest;
+}
 template <typename T>
 T Max(T a, T b) {
   return a > b ? a : b;
@@ -112,6 +127,8 @@ IntegerBinary<T> FindIntegerBinary(std::string_view op) {
     if (op == "Sub") return RunBinary<T, T, Sub<T>>;
     if (op == "Mul") return RunBinary<T, T, Mul<T>>;
     if (op == "Div") return RunBinary<T, T, Div<T>>;
+    if (op == "Mod") return RunBinary<T, T, Mod<T>>;
+    if (op == "Fmod") return RunBinary<T, T, Fmod<T>>;
     if (op == "Max") return RunBinary<T, T, Max<T>>;
     if (op == "Min") return RunBinary<T, T, Min<T>>;
   } else {

@@ -17,7 +17,7 @@ using IntegerCompare = void (*)(const T* a, int64_t a_stride, const T* b, int64_
                                 int64_t n, uint8_t* y);
 
 // Null where integers of type T have no such operator. T: int64_t, int32_t, uint8_t
-// (bool for Not, And, Or).
+// (bool for Not, And, Or). "Fmod" is Mod with fmod=1.
 template <typename T>
 IntegerUnary<T> FindIntegerUnary(std::string_view op);
 template <typename T>

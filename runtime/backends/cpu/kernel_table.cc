@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "runtime/backends/cpu/all_finite.h"
+#include "runtime/backends/cpu/along_axis.h"
 #include "runtime/backends/cpu/batch_norm.h"
 #include "runtime/backends/cpu/convolution.h"
 #include "runtime/backends/cpu/dropout.h"
 #include "runtime/backends/cpu/group_norm.h"
+#include "runtime/backends/cpu/indexing.h"
 #include "runtime/backends/cpu/linear.h"
 #include "runtime/backends/cpu/loss.h"
 #include "runtime/backends/cpu/movement.h"
@@ -14,6 +16,7 @@
 #include "runtime/backends/cpu/pointwise.h"
 #include "runtime/backends/cpu/pooling.h"
 #include "runtime/backends/cpu/reduction.h"
+#include "runtime/backends/cpu/row_norm.h"
 #include "runtime/backends/cpu/softmax.h"
 
 namespace wsi::cpu {
@@ -26,6 +29,8 @@ constexpr KernelEntry kTable[] = {
     {"Add", CompileBinary},
     {"AllFinite", CompileAllFinite},
     {"And", CompileLogical},
+    {"ArgMax", CompileArgExtreme},
+    {"ArgMin", CompileArgExtreme},
     {"AveragePool", CompileAveragePool},
     {"AveragePoolGrad", CompileAveragePoolGrad},
     {"BatchNormApply", CompileBatchNormApply},
@@ -41,7 +46,11 @@ constexpr KernelEntry kTable[] = {
     {"Concat", CompileConcat},
     {"Conv", CompileConv},
     {"ConvInputGrad", CompileConvInputGrad},
+    {"ConvTranspose", CompileConvTranspose},
     {"ConvWeightGrad", CompileConvWeightGrad},
+    {"Cos", CompileUnary},
+    {"Cosh", CompileUnary},
+    {"CumSum", CompileCumSum},
     {"Div", CompileBinary},
     {"Dropout", CompileDropout},
     {"DropoutGrad", CompileDropoutGrad},
@@ -54,6 +63,11 @@ constexpr KernelEntry kTable[] = {
     {"Expand", CompileExpand},
     {"Fill", CompileFill},
     {"Floor", CompileUnary},
+    {"Gather", CompileGather},
+    {"GatherElements", CompileGatherElements},
+    {"GatherGrad", CompileGatherGrad},
+    {"Gelu", CompileUnary},
+    {"GeluGrad", CompileBinary},
     {"Gemm", CompileGemm},
     {"GlobalAveragePool", CompileGlobalAveragePool},
     {"GlobalAveragePoolGrad", CompileGlobalAveragePoolGrad},
@@ -67,6 +81,8 @@ constexpr KernelEntry kTable[] = {
     {"HardSwish", CompileUnary},
     {"HardSwishGrad", CompileBinary},
     {"Identity", CompileIdentity},
+    {"LayerNormGrad", CompileRowNormGrad},
+    {"LayerNormalization", CompileRowNorm},
     {"LeakyRelu", CompileUnary},
     {"LeakyReluGrad", CompileBinary},
     {"Less", CompileCompare},
@@ -80,6 +96,7 @@ constexpr KernelEntry kTable[] = {
     {"MeanSquaredError", CompileElementLoss},
     {"MeanSquaredErrorGrad", CompileElementLossGrad},
     {"Min", CompileBinary},
+    {"Mod", CompileBinary},
     {"MomentumUpdate", CompileMomentumUpdate},
     {"MovingAverage", CompileBinary},
     {"Mul", CompileBinary},
@@ -90,18 +107,27 @@ constexpr KernelEntry kTable[] = {
     {"Or", CompileLogical},
     {"Pad", CompilePad},
     {"Pow", CompileBinary},
+    {"RMSNormGrad", CompileRowNormGrad},
+    {"RMSNormalization", CompileRowNorm},
     {"Reciprocal", CompileUnary},
+    {"ReduceMax", CompileReduce},
     {"ReduceMean", CompileReduce},
+    {"ReduceMin", CompileReduce},
+    {"ReduceProd", CompileReduce},
     {"ReduceSum", CompileReduce},
     {"Relu", CompileUnary},
     {"ReluGrad", CompileBinary},
     {"Reshape", CompileIdentity},
+    {"Round", CompileUnary},
+    {"ScatterElements", CompileScatterElements},
     {"SgdUpdate", CompileSgdUpdate},
     {"Sigmoid", CompileUnary},
     {"SigmoidCrossEntropyGrad", CompileElementLossGrad},
     {"SigmoidCrossEntropyLoss", CompileElementLoss},
     {"SigmoidGrad", CompileBinary},
     {"Sign", CompileUnary},
+    {"Sin", CompileUnary},
+    {"Sinh", CompileUnary},
     {"Slice", CompileSlice},
     {"SliceGrad", CompileSliceGrad},
     {"Softmax", CompileSoftmax},
@@ -114,6 +140,7 @@ constexpr KernelEntry kTable[] = {
     {"Sub", CompileBinary},
     {"Tanh", CompileUnary},
     {"TanhGrad", CompileBinary},
+    {"TopK", CompileTopK},
     {"Transpose", CompileTranspose},
     {"Where", CompileWhere},
 };

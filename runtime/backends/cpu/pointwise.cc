@@ -43,10 +43,13 @@ constexpr Entry<R, UnaryLoop<R>> kUnary[] = {
     {"Abs", &PointwiseLoopsOf<R>::abs},
     {"Ceil", &PointwiseLoopsOf<R>::ceil},
     {"Clip", &PointwiseLoopsOf<R>::clip, kClip},
+    {"Cos", &PointwiseLoopsOf<R>::cos},
+    {"Cosh", &PointwiseLoopsOf<R>::cosh},
     {"Elu", &PointwiseLoopsOf<R>::elu, kElu},
     {"Erf", &PointwiseLoopsOf<R>::erf},
     {"Exp", &PointwiseLoopsOf<R>::exp},
     {"Floor", &PointwiseLoopsOf<R>::floor},
+    {"Gelu", &PointwiseLoopsOf<R>::gelu},
     {"HardSigmoid", &PointwiseLoopsOf<R>::hard_sigmoid, kHardSigmoid},
     {"HardSwish", &PointwiseLoopsOf<R>::hard_swish},
     {"LeakyRelu", &PointwiseLoopsOf<R>::leaky_relu, kLeaky},
@@ -54,8 +57,11 @@ constexpr Entry<R, UnaryLoop<R>> kUnary[] = {
     {"Neg", &PointwiseLoopsOf<R>::neg},
     {"Reciprocal", &PointwiseLoopsOf<R>::reciprocal},
     {"Relu", &PointwiseLoopsOf<R>::relu},
+    {"Round", &PointwiseLoopsOf<R>::round},
     {"Sigmoid", &PointwiseLoopsOf<R>::sigmoid},
     {"Sign", &PointwiseLoopsOf<R>::sign},
+    {"Sin", &PointwiseLoopsOf<R>::sin},
+    {"Sinh", &PointwiseLoopsOf<R>::sinh},
     {"Softplus", &PointwiseLoopsOf<R>::softplus},
     {"Sqrt", &PointwiseLoopsOf<R>::sqrt},
     {"Tanh", &PointwiseLoopsOf<R>::tanh},
@@ -68,11 +74,13 @@ constexpr Entry<R, BinaryLoop<R>> kBinary[] = {
     {"Div", &PointwiseLoopsOf<R>::div},
     {"EluGrad", &PointwiseLoopsOf<R>::elu_grad, kElu},
     {"ErfGrad", &PointwiseLoopsOf<R>::erf_grad},
+    {"GeluGrad", &PointwiseLoopsOf<R>::gelu_grad},
     {"HardSigmoidGrad", &PointwiseLoopsOf<R>::hard_sigmoid_grad, kHardSigmoid},
     {"HardSwishGrad", &PointwiseLoopsOf<R>::hard_swish_grad},
     {"LeakyReluGrad", &PointwiseLoopsOf<R>::leaky_relu_grad, kLeaky},
     {"Max", &PointwiseLoopsOf<R>::max},
     {"Min", &PointwiseLoopsOf<R>::min},
+    {"Mod", &PointwiseLoopsOf<R>::mod, {"fmod", 0}},
     {"MovingAverage", &PointwiseLoopsOf<R>::moving_average, {"momentum", 0.9}},
     {"Mul", &PointwiseLoopsOf<R>::mul},
     {"Pow", &PointwiseLoopsOf<R>::pow},
@@ -120,7 +128,8 @@ template <typename T>
 KernelResult CompileIntegerBinary(const LaunchSpec& launch, Context& context) {
   WSI_ASSIGN_OR_RETURN(const Broadcast runs, BinaryRuns(launch));
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype));
-  const auto loop = FindIntegerBinary<T>(launch.op);
+  const bool fmod = launch.op == "Mod" && launch.attributes.Int("fmod", 0) == 1;
+  const auto loop = FindIntegerBinary<T>(fmod ? "Fmod" : launch.op);
   if (loop == nullptr) return CompileError(launch, "has no integer kernel");
   return MakeKernel([runs, loop, &context](const LaunchArguments& a) {
     runs.ForEachRun(context.pool, [&](const Broadcast::Offsets& at, int64_t out, int64_t n) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <type_traits>
 
+#include "runtime/backends/cpu/fold_axes.h"
 #include "runtime/backends/cpu/strided_copy.h"
 #include "runtime/backends/cpu/sums.h"
 
@@ -148,6 +149,10 @@ KernelResult CompileSquaredNormOf(const LaunchSpec& launch, Context& context) {
 
 KernelResult CompileReduce(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
+  const bool sums = launch.op == "ReduceSum" || launch.op == "ReduceMean";
+  if (!sums || launch.inputs[0].shape.ElementCount() == 0) {
+    return CompileFoldAxes(launch, context);
+  }
   const DType dtype = launch.inputs[0].dtype;
   if (dtype != DType::kF64 && dtype != DType::kI64 && dtype != DType::kI32) {
     return WSI_BY_STORAGE(CompileReduceOf);

@@ -78,12 +78,10 @@ KernelResult CompileConv(const LaunchSpec& launch) {
   });
 }
 
-KernelResult CompileConvInputGrad(const LaunchSpec& launch) {
-  LaunchCheck check(launch);
-  WSI_RETURN_IF_ERROR(check.Operands("FF", "F"));
-  const Convolution c = ReadConvolution(check, check.output(0), check.input(1), check.input(0));
-  check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
-  WSI_RETURN_IF_ERROR(check.status());
+namespace {
+
+// Inputs: dy, w; output: dx.
+KernelResult SpreadKernel(const Convolution& c) {
   return MakeKernel([c](const LaunchArguments& arguments) {
     const double* dy = arguments.input<double>(0);
     const double* w = arguments.input<double>(1);
@@ -97,6 +95,25 @@ KernelResult CompileConvInputGrad(const LaunchSpec& launch) {
       }
     });
   });
+}
+
+}  // namespace
+
+KernelResult CompileConvInputGrad(const LaunchSpec& launch) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FF", "F"));
+  const Convolution c = ReadConvolution(check, check.output(0), check.input(1), check.input(0));
+  check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
+  WSI_RETURN_IF_ERROR(check.status());
+  return SpreadKernel(c);
+}
+
+KernelResult CompileConvTranspose(const LaunchSpec& launch) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FF", "F"));
+  const Convolution c = ReadConvolution(check, check.output(0), check.input(1), check.input(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return SpreadKernel(c);
 }
 
 KernelResult CompileConvWeightGrad(const LaunchSpec& launch) {

@@ -18,6 +18,7 @@ KernelResult CompileFill(const LaunchSpec& launch);
 KernelResult CompileConv(const LaunchSpec& launch);
 KernelResult CompileConvInputGrad(const LaunchSpec& launch);
 KernelResult CompileConvWeightGrad(const LaunchSpec& launch);
+KernelResult CompileConvTranspose(const LaunchSpec& launch);
 KernelResult CompileGemm(const LaunchSpec& launch);
 KernelResult CompileMatMul(const LaunchSpec& launch);
 
@@ -29,6 +30,8 @@ KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch);
 KernelResult CompileMovingAverage(const LaunchSpec& launch);
 KernelResult CompileGroupNormalization(const LaunchSpec& launch);
 KernelResult CompileGroupNormGrad(const LaunchSpec& launch);
+KernelResult CompileRowNorm(const LaunchSpec& launch);      // LayerNormalization, RMSNormalization
+KernelResult CompileRowNormGrad(const LaunchSpec& launch);  // and their gradients
 
 KernelResult CompileMaxPool(const LaunchSpec& launch);
 KernelResult CompileMaxPoolGrad(const LaunchSpec& launch);
@@ -41,13 +44,20 @@ KernelResult CompileGlobalMaxPoolGrad(const LaunchSpec& launch);
 
 KernelResult CompileConcat(const LaunchSpec& launch);
 KernelResult CompileExpand(const LaunchSpec& launch);
+KernelResult CompileGather(const LaunchSpec& launch);
+KernelResult CompileGatherElements(const LaunchSpec& launch);
+KernelResult CompileGatherGrad(const LaunchSpec& launch);
+KernelResult CompileScatterElements(const LaunchSpec& launch);
 KernelResult CompilePad(const LaunchSpec& launch);
 KernelResult CompileSameBytes(const LaunchSpec& launch);  // Identity, Reshape
 KernelResult CompileSlice(const LaunchSpec& launch);
 KernelResult CompileSliceGrad(const LaunchSpec& launch);
 KernelResult CompileTranspose(const LaunchSpec& launch);
 
-KernelResult CompileReduction(const LaunchSpec& launch);    // ReduceSum, ReduceMean
+KernelResult CompileReduction(const LaunchSpec& launch);   // ReduceSum, ReduceMean
+KernelResult CompileArgExtreme(const LaunchSpec& launch);  // ArgMax, ArgMin
+KernelResult CompileCumSum(const LaunchSpec& launch);
+KernelResult CompileTopK(const LaunchSpec& launch);
 KernelResult CompileSoftmax(const LaunchSpec& launch);      // Softmax, LogSoftmax
 KernelResult CompileSoftmaxGrad(const LaunchSpec& launch);  // and of LogSoftmax
 

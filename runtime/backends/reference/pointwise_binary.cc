@@ -59,6 +59,38 @@ T Smaller(T a, T b) {
   return a != a || a < b ? a : b;
 }
 
+// What is left of a division, with the sign of b or, as C's fmod, of a. Of integers, a
+// division by 0 gives 0.
+template <typename T>
+T Modulo(T a, T b, bool fmod) {
+  T rest = 0;
+  if constexpr (std::is_integral_v<T>) {
+    if (b == 0 || b == T(-1)) return 0;
+    rest = static_cast<T>(a % b);
+  } else {
+    rest = std::fmod(a, b);
+    if (rest == 0 && !fmod) return std::copysign(rest, b);
+  }
+  const bool crosses = !fmod && rest != 0 && (rest < 0) != (b < 0);
+  return crosses ? static_cast<T>(rest + b) : rest;
+}
+
+// Towards zero; a division by 0 gives 0, and the lowest number over -1 wraps.
+template <typename T>
+KernelResult QuotientKernel(const Walk<3>& walk) {
+  return Pairwise<T, T>(walk, [](T a, T b) -> T {
+    if (b == 0) return 0;
+    if (b == -1) return Wrapped(T{0}, a, [](auto p, auto q) { return p - q; });
+    return static_cast<T>(a / b);
+  });
+}
+
+template <typename T>
+KernelResult ModuloKernel(LaunchCheck& check, const Walk<3>& walk) {
+  const bool fmod = check.Flag("fmod");
+  return Pairwise<T, T>(walk, [fmod](T a, T b) { return Modulo(a, b, fmod); });
+}
+
 template <typename T>
 KernelResult Arithmetic(std::string_view op, const Walk<3>& walk) {
   const auto plus = [](auto a, auto b) { return a + b; };
@@ -113,7 +145,13 @@ KernelResult CompileArithmetic(const LaunchSpec& launch) {
   if (launch.op == "Pow" && dtype == DType::kF64) {
     return Pairwise<double, double>(walk, [](double a, double b) { return std::pow(a, b); });
   }
-  if (launch.op == "Div" || launch.op == "Pow") return NoKernel(check, dtype);
+  if (launch.op == "Div" && dtype == DType::kI64) return QuotientKernel<int64_t>(walk);
+  if (launch.op == "Div" && dtype == DType::kI32) return QuotientKernel<int32_t>(walk);
+  if (launch.op == "Mod" && dtype == DType::kF64) return ModuloKernel<double>(check, walk);
+  if (launch.op == "Mod" && dtype == DType::kI64) return ModuloKernel<int64_t>(check, walk);
+  if (launch.op == "Mod" && dtype == DType::kI32) return ModuloKernel<int32_t>(check, walk);
+  if (launch.op == "Mod" && dtype == DType::kU8) return ModuloKernel<uint8_t>(check, walk);
+  if (launch.op == "Div" || launch.op == "Pow" || launch.op == "Mod") return NoKernel(check, dtype);
   if (dtype == DType::kF64) return Arithmetic<double>(launch.op, walk);
   if (dtype == DType::kI64) return Arithmetic<int64_t>(launch.op, walk);
   if (dtype == DType::kI32) return Arithmetic<int32_t>(launch.op, walk);

@@ -41,6 +41,9 @@ double Sigmoid(double x) {
   return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x));
 }
 
+// The distribution function of the standard normal distribution.
+double Normal(double x) { return std::erfc(-x * std::numbers::sqrt2 / 2) / 2; }
+
 double Clip(double x, double low, double high) {
   const double raised = x < low ? low : x;
   return raised > high ? high : raised;
@@ -51,10 +54,13 @@ constexpr auto kFunctions = std::to_array<Function>({
     {"Abs", [](double x, P) { return std::abs(x); }},
     {"Ceil", [](double x, P) { return std::ceil(x); }},
     {"Clip", [](double x, P p) { return Clip(x, p.min, p.max); }},
+    {"Cos", [](double x, P) { return std::cos(x); }},
+    {"Cosh", [](double x, P) { return std::cosh(x); }},
     {"Elu", [](double x, P p) { return x < 0 ? p.alpha * std::expm1(x) : x; }, 1},
     {"Erf", [](double x, P) { return std::erf(x); }},
     {"Exp", [](double x, P) { return std::exp(x); }},
     {"Floor", [](double x, P) { return std::floor(x); }},
+    {"Gelu", [](double x, P) { return x * Normal(x); }},
     {"HardSigmoid", [](double x, P p) { return Clip(p.alpha * x + p.beta, 0, 1); }, 0.2, 0.5},
     {"HardSwish", [](double x, P) { return x * Clip(x / 6 + 0.5, 0, 1); }},
     {"LeakyRelu", [](double x, P p) { return x < 0 ? p.alpha * x : x; }, 0.01},
@@ -62,10 +68,13 @@ constexpr auto kFunctions = std::to_array<Function>({
     {"Neg", [](double x, P) { return -x; }},
     {"Reciprocal", [](double x, P) { return 1 / x; }},
     {"Relu", [](double x, P) { return x < 0 ? 0 : x; }},
+    {"Round", [](double x, P) { return std::nearbyint(x); }},
     {"Sigmoid", [](double x, P) { return Sigmoid(x); }},
     {"Sign", [](double x, P) { return x > 0   ? 1
                                       : x < 0 ? -1
                                               : x; }},
+    {"Sin", [](double x, P) { return std::sin(x); }},
+    {"Sinh", [](double x, P) { return std::sinh(x); }},
     {"Softplus", [](double x, P) { return (x > 0 ? x : 0) + std::log1p(std::exp(-std::abs(x))); }},
     {"Sqrt", [](double x, P) { return std::sqrt(x); }},
     {"Tanh", [](double x, P) { return std::tanh(x); }},
@@ -87,6 +96,11 @@ constexpr auto kGradients = std::to_array<GradientFunction>({
     {"EluGrad", [](double dy, double y, P p) { return y > 0 ? dy : dy * (y + p.alpha); }, 1},
     {"ErfGrad",
      [](double dy, double x, P) { return dy * 2 * std::numbers::inv_sqrtpi * std::exp(-x * x); }},
+    {"GeluGrad",
+     [](double dy, double x, P) {
+       const double density = std::exp(-x * x / 2) * std::numbers::inv_sqrtpi / std::numbers::sqrt2;
+       return dy * (Normal(x) + x * density);
+     }},
     {"HardSigmoidGrad",
      [](double dy, double x, P p) {
        return Between(0, p.alpha * x + p.beta, 1) ? dy * p.alpha : 0;

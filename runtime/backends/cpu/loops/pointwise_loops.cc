@@ -61,6 +61,22 @@ inline float FloorOf(float x) { return __builtin_floorf(x); }
 inline double FloorOf(double x) { return __builtin_floor(x); }
 inline float CeilOf(float x) { return __builtin_ceilf(x); }
 inline double CeilOf(double x) { return __builtin_ceil(x); }
+inline float CosOf(float x) { return __builtin_cosf(x); }
+inline double CosOf(double x) { return __builtin_cos(x); }
+inline float CoshOf(float x) { return __builtin_coshf(x); }
+inline double CoshOf(double x) { return __builtin_cosh(x); }
+inline float SinOf(float x) { return __builtin_sinf(x); }
+inline double SinOf(double x) { return __builtin_sin(x); }
+inline float SinhOf(float x) { return __builtin_sinhf(x); }
+inline double SinhOf(double x) { return __builtin_sinh(x); }
+inline float ErfcOf(float x) { return __builtin_erfcf(x); }
+inline double ErfcOf(double x) { return __builtin_erfc(x); }
+inline float RintOf(float x) { return __builtin_rintf(x); }
+inline double RintOf(double x) { return __builtin_rint(x); }
+inline float FmodOf(float x, float y) { return __builtin_fmodf(x, y); }
+inline double FmodOf(double x, double y) { return __builtin_fmod(x, y); }
+inline float CopysignOf(float x, float y) { return __builtin_copysignf(x, y); }
+inline double CopysignOf(double x, double y) { return __builtin_copysign(x, y); }
 inline float PowOf(float x, float y) { return __builtin_powf(x, y); }
 inline double PowOf(double x, double y) { return __builtin_pow(x, y); }
 
@@ -182,6 +198,48 @@ struct Ceil {
   }
 };
 
+struct Cos {
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return CosOf(x);
+  }
+};
+struct Cosh {
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return CoshOf(x);
+  }
+};
+// The distribution function of the standard normal distribution, exact in the lower tail.
+template <typename R>
+R Normal(R x) {
+  return R{0.5} * ErfcOf(x * static_cast<R>(-0.70710678118654752440));
+}
+struct Gelu {
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return x * Normal(x);
+  }
+};
+struct Round {
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return RintOf(x);
+  }
+};
+struct Sin {
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return SinOf(x);
+  }
+};
+struct Sinh {
+  template <typename R>
+  static R Of(R x, Numbers<R>) {
+    return SinhOf(x);
+  }
+};
+
 struct Add {
   template <typename R>
   static R Of(R a, R b, Numbers<R>) {
@@ -225,6 +283,17 @@ struct Min {
   }
 };
 
+// What is left of a division is exact; with another sign than b one b more brings it over.
+struct Mod {
+  template <typename R>
+  static R Of(R a, R b, Numbers<R> k) {
+    const R rest = FmodOf(a, b);
+    if (k.a != R{0}) return rest;
+    if (rest == R{0}) return CopysignOf(R{0}, b);
+    return (rest < R{0}) != (b < R{0}) ? rest + b : rest;
+  }
+};
+
 struct ReluGrad {
   template <typename R>
   static R Of(R g, R y, Numbers<R>) {
@@ -253,6 +322,13 @@ struct ErfGrad {
   template <typename R>
   static R Of(R g, R x, Numbers<R>) {
     return g * static_cast<R>(1.12837916709551257390) * ExpOf(-x * x);  // 2 / sqrt(pi)
+  }
+};
+struct GeluGrad {
+  template <typename R>
+  static R Of(R g, R x, Numbers<R>) {
+    const R density = static_cast<R>(0.39894228040143267794) * ExpOf(R{-0.5} * x * x);
+    return g * (Normal(x) + x * density);
   }
 };
 struct HardSigmoidGrad {
@@ -329,6 +405,12 @@ constexpr PointwiseLoopsOf<R> kLoops = {
     .sign = Unary<Sign, R>,
     .floor = Unary<Floor, R>,
     .ceil = Unary<Ceil, R>,
+    .cos = Unary<Cos, R>,
+    .cosh = Unary<Cosh, R>,
+    .gelu = Unary<Gelu, R>,
+    .round = Unary<Round, R>,
+    .sin = Unary<Sin, R>,
+    .sinh = Unary<Sinh, R>,
     .add = Binary<Add, R>,
     .sub = Binary<Sub, R>,
     .mul = Binary<Mul, R>,
@@ -336,6 +418,7 @@ constexpr PointwiseLoopsOf<R> kLoops = {
     .pow = Binary<Pow, R>,
     .max = Binary<Max, R>,
     .min = Binary<Min, R>,
+    .mod = Binary<Mod, R>,
     .relu_grad = Binary<ReluGrad, R>,
     .clip_grad = Binary<ClipGrad, R>,
     .sigmoid_grad = Binary<SigmoidGrad, R>,
@@ -345,6 +428,7 @@ constexpr PointwiseLoopsOf<R> kLoops = {
     .hard_swish_grad = Binary<HardSwishGrad, R>,
     .leaky_relu_grad = Binary<LeakyReluGrad, R>,
     .elu_grad = Binary<EluGrad, R>,
+    .gelu_grad = Binary<GeluGrad, R>,
     .equal = Compare<Equal, R>,
     .less = Compare<Less, R>,
     .greater = Compare<Greater, R>,

@@ -26,10 +26,12 @@ struct PointwiseLoopsOf {
 
   UnaryLoop relu, sigmoid, tanh, exp, log, sqrt, neg, abs, reciprocal, erf, softplus;
   UnaryLoop hard_sigmoid, hard_swish, leaky_relu, elu, clip, sign, floor, ceil;
+  UnaryLoop cos, cosh, gelu, round, sin, sinh;
   BinaryLoop add, sub, mul, div, pow, max, min;
+  BinaryLoop mod;  // numbers.a: 0 for the sign of the divisor, 1 for that of the dividend.
   // First operand dy, second x or y as the operator says.
   BinaryLoop relu_grad, clip_grad, sigmoid_grad, tanh_grad, erf_grad, hard_sigmoid_grad;
-  BinaryLoop hard_swish_grad, leaky_relu_grad, elu_grad;
+  BinaryLoop hard_swish_grad, leaky_relu_grad, elu_grad, gelu_grad;
   CompareLoop equal, less, greater;
   // y = a * momentum + b * (1 - momentum), momentum = numbers.a.
   BinaryLoop moving_average;

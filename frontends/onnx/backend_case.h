@@ -1,0 +1,28 @@
+// What ONNX's backend test cases are made of: a model's interface, and tensors in files
+// of their own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/base/status.h"
+#include "runtime/base/tensor.h"
+
+namespace wsi {
+
+struct InterfaceValue {
+  std::string name;
+  bool is_tensor = true;  // No sequence, optional or map.
+};
+
+struct ModelInterface {
+  std::vector<InterfaceValue> inputs;  // Those without an initializer, in the model's order.
+  std::vector<InterfaceValue> outputs;
+  std::vector<std::string> ops;  // Of the graph's own nodes; sorted, each once.
+};
+Result<ModelInterface> ReadModelInterface(const std::string& path);
+
+// The tensor in a file that holds one TensorProto.
+Result<Tensor> ReadTensorFile(const std::string& path);
+
+}  // namespace wsi

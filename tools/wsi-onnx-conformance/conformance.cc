@@ -1,0 +1,235 @@
+#include "tools/wsi-onnx-conformance/conformance.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "frontends/onnx/backend_case.h"
+#include "frontends/onnx/import.h"
+#include "passes/lower.h"
+#include "passes/pipeline.h"
+#include "runtime/backends/cpu/cpu_backend.h"
+#include "runtime/backends/reference/reference_backend.h"
+#include "runtime/executor/executor.h"
+#include "runtime/plan/plan_types.h"
+#include "tools/wsi-onnx-conformance/comparison.h"
+
+namespace wsi {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Plans live for one case: nothing is lost if the machine stops before they are on disk.
+class NoSync final : public FileOps {
+ public:
+  int Sync(int /*fd*/) override { return 0; }
+};
+
+struct CaseData {
+  ModelInterface interface;
+  WeightMap inputs;  // Those that the case gives, by name.
+  std::vector<Tensor> outputs;
+};
+
+Result<CaseData> ReadCase(const std::string& folder, const std::string& data) {
+  CaseData found;
+  WSI_ASSIGN_OR_RETURN(found.interface, ReadModelInterface(folder + "/model.onnx"));
+  for (size_t i = 0; i < found.interface.inputs.size(); ++i) {
+    const InterfaceValue& input = found.interface.inputs[i];
+    const std::string path = fmt::format("{}/input_{}.pb", data, i);
+    if (!input.is_tensor) return InvalidInput(fmt::format("input '{}' is no tensor", input.name));
+    WSI_ASSIGN_OR_RETURN(Tensor tensor, ReadTensorFile(path));
+    found.inputs.emplace(input.name, std::move(tensor));
+  }
+  for (size_t i = 0; i < found.interface.outputs.size(); ++i) {
+    const InterfaceValue& output = found.interface.outputs[i];
+    if (!output.is_tensor) {
+      return InvalidInput(fmt::format("output '{}' is no tensor", output.name));
+    }
+    WSI_ASSIGN_OR_RETURN(Tensor tensor, ReadTensorFile(fmt::format("{}/output_{}.pb", data, i)));
+    found.outputs.push_back(std::move(tensor));
+  }
+  return found;
+}
+
+// The model as an inference plan in a file.
+Status CompileCase(const std::string& model, const WeightMap& inputs, bool is_reference,
+                   const std::string& plan_path) {
+  TensorStore tensors;
+  ImportOptions import;
+  import.input_contents = &inputs;
+  WSI_ASSIGN_OR_RETURN(Graph graph, ImportOnnx(model, import, &tensors));
+  PassContext silent([](std::string_view, std::string_view) {});
+  PipelineOptions options;
+  options.widen = is_reference;
+  options.loss = LossKind::kNone;
+  WSI_ASSIGN_OR_RETURN(const CompiledGraphs graphs,
+                       CompileGraphs(std::move(graph), options, silent));
+  const ProgramSource program{"infer", &graphs.infer};
+  WSI_ASSIGN_OR_RETURN(LoweredPlan lowered, LowerToPlan({&program, 1}));
+  lowered.plan.set_device(is_reference ? "reference" : "cpu");
+  lowered.plan.set_precision(is_reference ? "fp64" : "fp32");
+  NoSync no_sync;
+  return WritePlan(plan_path, lowered.plan, [&](int i) { return lowered.Data(i); },
+                   {.force = true, .ops = &no_sync});
+}
+
+// The case's tensor for a value that the program reads, in the order of the value's axes.
+Result<Tensor> InputFor(const plan::Value& value, const WeightMap& inputs) {
+  const auto at = inputs.find(value.name());
+  if (at == inputs.end()) {
+    return InternalError(fmt::format("the plan reads '{}', which is no input", value.name()));
+  }
+  if (value.permutation().empty()) return at->second.Clone();
+  return at->second.Permute(
+      std::vector<int64_t>(value.permutation().begin(), value.permutation().end()));
+}
+
+Status WriteInputs(Executor& executor, const WeightMap& inputs) {
+  const plan::Program& program = executor.plan().programs(0);
+  for (int i = 0; i < program.inputs_size(); ++i) {
+    WSI_ASSIGN_OR_RETURN(const Tensor tensor,
+                         InputFor(executor.plan().values(program.inputs(i)), inputs));
+    WSI_RETURN_IF_ERROR(executor.WriteInput(0, i, tensor));
+  }
+  if (program.target() < 0) return {};
+  WSI_ASSIGN_OR_RETURN(const Tensor target,
+                       InputFor(executor.plan().values(program.target()), inputs));
+  return executor.WriteTarget(0, target);
+}
+
+void CompareOutputs(const Executor& executor, const CaseData& data, bool is_reference,
+                    CaseResult& result) {
+  for (size_t i = 0; i < data.outputs.size(); ++i) {
+    const Result<Tensor> output = executor.ReadOutput(0, static_cast<int>(i));
+    Comparison comparison;
+    if (output.ok()) {
+      comparison = Compare(*output, data.outputs[i], Tolerance(), is_reference);
+    } else {
+      comparison.agrees = false;
+      comparison.message = output.status().message();
+    }
+    result.largest_difference = std::max(result.largest_difference, comparison.largest_difference);
+    if (comparison.agrees || result.outcome == Outcome::kFailed) continue;
+    result.outcome = Outcome::kFailed;
+    result.message =
+        fmt::format("output '{}': {}", data.interface.outputs[i].name, comparison.message);
+  }
+}
+
+// What is refused is not supported; anything else that goes wrong is a failure.
+void Report(const Status& status, CaseResult& result) {
+  if (status.ok()) return;
+  const bool refused = status.code() == ErrorCode::kInvalidInput;
+  result.outcome = refused ? Outcome::kUnsupported : Outcome::kFailed;
+  result.message = status.message();
+}
+
+}  // namespace
+
+std::string_view OutcomeName(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kPassed: return "pass";
+    case Outcome::kFailed: return "fail";
+    case Outcome::kUnsupported: return "unsupported";
+  }
+  return {};
+}
+
+void Counts::Add(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kPassed: ++passed; break;
+    case Outcome::kFailed: ++failed; break;
+    case Outcome::kUnsupported: ++unsupported; break;
+  }
+}
+
+Result<std::vector<std::string>> FindCases(const std::string& folder) {
+  std::vector<std::string> cases;
+  std::error_code error;
+  fs::recursive_directory_iterator at(folder, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    if (at->path().filename() == "model.onnx") cases.push_back(at->path().parent_path().string());
+  }
+  if (error) return IoError(fmt::format("{}: {}", folder, error.message()));
+  std::ranges::sort(cases);
+  return cases;
+}
+
+Result<ConformanceRunner> ConformanceRunner::Make(const std::string& device) {
+  if (device == "cuda") {
+    return UsageError("--device cuda: this build has no CUDA backend; use cpu or reference");
+  }
+  const bool is_reference = device == "reference";
+  if (!is_reference && device != "cpu") {
+    return UsageError(fmt::format("--device {}: there are cpu and reference", device));
+  }
+  std::string scratch = (fs::temp_directory_path() / "wsi-conformance-XXXXXX").string();
+  if (::mkdtemp(scratch.data()) == nullptr) {
+    return IoError(fmt::format("{}: no folder for plans can be made", scratch));
+  }
+  return ConformanceRunner(std::move(scratch), is_reference);
+}
+
+ConformanceRunner::ConformanceRunner(std::string scratch, bool is_reference)
+    : scratch_(std::move(scratch)), is_reference_(is_reference) {}
+
+ConformanceRunner::ConformanceRunner(ConformanceRunner&& other) noexcept
+    : scratch_(std::exchange(other.scratch_, {})), is_reference_(other.is_reference_) {}
+
+ConformanceRunner::~ConformanceRunner() {
+  std::error_code ignored;
+  if (!scratch_.empty()) fs::remove_all(scratch_, ignored);
+}
+
+Status ConformanceRunner::RunData(const std::string& folder, const std::string& data,
+                                  CaseResult& result) {
+  WSI_ASSIGN_OR_RETURN(const CaseData found, ReadCase(folder, data));
+  const std::string plan_path = scratch_ + "/case.plan";
+  WSI_RETURN_IF_ERROR(CompileCase(folder + "/model.onnx", found.inputs, is_reference_, plan_path));
+  WSI_ASSIGN_OR_RETURN(const PlanFile file, ReadPlan(plan_path));
+  const std::unique_ptr<Backend> backend =
+      is_reference_ ? MakeReferenceBackend() : MakeCpuBackend({.threads = 2});
+  WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
+                       Executor::Make(&file, backend.get()));
+  WSI_RETURN_IF_ERROR(WriteInputs(*executor, found.inputs));
+  const Result<double> ran = executor->Run(0, kAllPhases);
+  if (!ran.ok()) {
+    result.outcome = Outcome::kFailed;
+    result.message = ran.status().message();
+    return {};
+  }
+  CompareOutputs(*executor, found, is_reference_, result);
+  return {};
+}
+
+CaseResult ConformanceRunner::Run(const std::string& folder, const std::string& name) {
+  CaseResult result;
+  result.name = name;
+  const Result<ModelInterface> interface = ReadModelInterface(folder + "/model.onnx");
+  Report(interface.status(), result);
+  if (!interface.ok()) return result;
+  result.ops = interface->ops;
+  int sets = 0;
+  for (;; ++sets) {
+    const std::string data = fmt::format("{}/test_data_set_{}", folder, sets);
+    if (!fs::exists(data)) break;
+    Report(RunData(folder, data, result), result);
+    if (result.outcome != Outcome::kPassed) return result;
+  }
+  if (sets == 0) Report(InvalidInput("holds no test_data_set_0"), result);
+  return result;
+}
+
+std::map<std::string, Counts> SummarizeByOp(const std::vector<CaseResult>& results) {
+  std::map<std::string, Counts> summary;
+  for (const CaseResult& result : results) {
+    for (const std::string& op : result.ops) summary[op].Add(result.outcome);
+  }
+  return summary;
+}
+
+}  // namespace wsi
