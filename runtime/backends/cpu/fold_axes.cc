@@ -108,11 +108,15 @@ KernelResult CompileFoldAxes(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
   const DType dtype = launch.inputs[0].dtype;
   const bool wide = launch.outputs[0].dtype == DType::kF32;  // Of half-precision terms, too.
-  if (!wide || !(dtype == DType::kF16 || dtype == DType::kBF16))
-    WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, dtype));
+  const bool half = dtype == DType::kF16 || dtype == DType::kBF16;
+  if (!wide || !half) WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, dtype));
   WSI_ASSIGN_OR_RETURN(const Terms terms, Terms::Make(launch));
-  return ForElementType(
-      dtype, [&]<typename T>(std::type_identity<T>) { return FoldOf<T>(launch, terms, context); });
+  return ForElementType(dtype, [&]<typename T>(std::type_identity<T>) {
+    if constexpr (kIsHalf<T>) {
+      if (wide) return FoldOf<T, float>(launch, terms, context);
+    }
+    return FoldOf<T, T>(launch, terms, context);
+  });
 }
 
 }  // namespace wsi::cpu
