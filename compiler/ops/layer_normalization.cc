@@ -87,6 +87,9 @@ Status GradRMSNormalization(GradBuilder& g) { return GradNorm(g, "RMSNormGrad", 
 
 Cost NormCost(const OpView& op) { return ElementCost(op, 0, 8); }
 
+constexpr int kForwardFloat32[] = {1, 2};
+constexpr int kGradFloat32[] = {2, 3, 4};
+
 // Row j comes from row j unless axis 1 is normalized, which a pass that bands rows checks.
 constexpr OpDef Norm(std::string_view name, std::string_view summary, InferFunction infer,
                      Gradient gradient, int inputs, int outputs) {
@@ -99,6 +102,7 @@ constexpr OpDef Norm(std::string_view name, std::string_view summary, InferFunct
           .gradient = gradient,
           .cost = NormCost,
           .half = HalfPolicy::kMatrix,
+          .float32_inputs = kForwardFloat32,
           .rows = RowKind::kPointwise,
           .layout = LayoutRule::kFixed};
 }
@@ -108,6 +112,7 @@ constexpr OpDef NormGrad(std::string_view name, std::string_view summary, InferF
   OpDef op = Norm(name, summary, infer, {.none_because = kNoSecondDerivative}, inputs, outputs);
   op.is_onnx = false;
   op.min_outputs = outputs;
+  op.float32_inputs = kGradFloat32;
   op.rows = RowKind::kBarrier;
   return op;
 }

@@ -20,6 +20,7 @@
 #include "compiler/ops/pooling.h"
 #include "compiler/ops/random.h"
 #include "compiler/ops/reduction.h"
+#include "compiler/ops/resampling.h"
 #include "compiler/ops/shape.h"
 #include "compiler/ops/slicing.h"
 #include "compiler/ops/softmax.h"
@@ -131,6 +132,8 @@ constexpr std::array kOperators = {
     &kReduceSum,
     &kRelu,
     &kReluGrad,
+    &kResample,
+    &kResampleGrad,
     &kReshape,
     &kRound,
     &kScatterElements,

@@ -59,7 +59,19 @@ Status ImportXor(NodeImport& n);
 // canonical_transposed.cc
 Status ImportConvTranspose(NodeImport& n);
 
+// canonical_attention.cc
+Status ImportAttention(NodeImport& n);
+Status ImportRotaryEmbedding(NodeImport& n);
+
+// canonical_einsum.cc
+Status ImportEinsum(NodeImport& n);
+
+// canonical_resize.cc
+Status ImportResize(NodeImport& n);  // And Upsample, which it replaced.
+
 // canonical_window.cc
+Status ImportLpPool(NodeImport& n);
+Status ImportGlobalLpPool(NodeImport& n);
 Status ImportConv(NodeImport& n);
 Status ImportMaxPool(NodeImport& n);
 Status ImportAveragePool(NodeImport& n);
@@ -100,6 +112,16 @@ Status ImportTrilu(NodeImport& n);
 Status ImportDepthToSpace(NodeImport& n);
 Status ImportSpaceToDepth(NodeImport& n);
 Status ImportTile(NodeImport& n);
+
+// canonical_sequence.cc
+Status ImportConcatFromSequence(NodeImport& n);
+Status ImportSequenceAt(NodeImport& n);
+Status ImportSequenceConstruct(NodeImport& n);
+Status ImportSequenceEmpty(NodeImport& n);
+Status ImportSequenceErase(NodeImport& n);
+Status ImportSequenceInsert(NodeImport& n);
+Status ImportSequenceLength(NodeImport& n);
+Status ImportSplitToSequence(NodeImport& n);
 
 // canonical_shape.cc: views.
 Status ImportReshape(NodeImport& n);

@@ -183,6 +183,40 @@ Result<std::vector<int64_t>> ReadPads(NodeImport& n, int rank) {
   return pads;
 }
 
+// The position below `size` that position `i` of the padded axis, counted from the input's
+// first, takes its element from.
+int64_t SourceOf(std::string_view mode, int64_t i, int64_t size) {
+  if (mode == "edge") return std::clamp<int64_t>(i, 0, size - 1);
+  if (mode == "wrap") return (i % size + size) % size;
+  if (size == 1) return 0;
+  const int64_t period = 2 * (size - 1);  // reflect: there and back, the ends once.
+  const int64_t within = (i % period + period) % period;
+  return within < size ? within : period - within;
+}
+
+// Padding that repeats the input's own elements: along each axis a Gather.
+Status GiveRepeated(NodeImport& n, ValueId value, std::string_view mode,
+                    const std::vector<int64_t>& pads) {
+  const int rank = n.ShapeOf(value).rank();
+  for (int axis = 0; axis < rank; ++axis) {
+    const int64_t size = n.ShapeOf(value)[axis];
+    const int64_t before = pads[static_cast<size_t>(axis)];
+    const int64_t after = pads[static_cast<size_t>(axis) + static_cast<size_t>(rank)];
+    if (before == 0 && after == 0) continue;
+    if (size == 0) return InvalidInput(fmt::format("mode {} pads an empty axis {}", mode, axis));
+    WSI_ASSIGN_OR_RETURN(int64_t padded, CheckedAdd(size, before));
+    WSI_ASSIGN_OR_RETURN(padded, CheckedAdd(padded, after));
+    WSI_ASSIGN_OR_RETURN(Tensor list, Tensor::Make(DType::kI64, Shape{padded}));
+    for (int64_t i = 0; i < padded; ++i) {
+      list.data<int64_t>()[static_cast<size_t>(i)] = SourceOf(mode, i - before, size);
+    }
+    const ValueId indices = n.state().graph.AddConstant(n.name() + "/source", std::move(list));
+    WSI_ASSIGN_OR_RETURN(value, n.Emit("Gather", {value, indices}, {{"axis", int64_t{axis}}}));
+  }
+  n.SetOutput(0, value);
+  return {};
+}
+
 }  // namespace
 
 // Negative pads crop: a Slice comes before.
@@ -190,8 +224,10 @@ Status ImportPad(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(1));
   const Shape& input = n.InputShape(0);
   const int rank = input.rank();
-  if (const std::string mode = n.String("mode", "constant"); mode != "constant") {
-    return InvalidInput(fmt::format("mode '{}' is not supported, constant is", mode.substr(0, 16)));
+  const std::string mode = n.String("mode", "constant");
+  if (mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap") {
+    return InvalidInput(fmt::format("mode is '{}'; allowed are constant, edge, reflect and wrap",
+                                    mode.substr(0, 16)));
   }
   double value = 0;
   if (n.opset() < 11) {
@@ -225,6 +261,7 @@ Status ImportPad(NodeImport& n) {
   if (!crop.axes.empty()) {
     WSI_ASSIGN_OR_RETURN(cropped, n.Emit("Slice", {cropped}, SliceAttributes(std::move(crop))));
   }
+  if (mode != "constant") return GiveRepeated(n, cropped, mode, pads);
   return n.Give("Pad", {cropped}, {{"pads", std::move(pads)}, {"value", value}});
 }
 

@@ -1,6 +1,8 @@
 // Normalizations and dropout.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "frontends/onnx/canonical.h"
 #include "frontends/onnx/printable.h"
 
@@ -49,6 +51,53 @@ Result<int64_t> TrainingMode(NodeImport& n) {
   return 0;
 }
 
+Result<ValueId> PerChannel(NodeImport& n, ValueId value, int rank) {
+  std::vector<int64_t> sizes(static_cast<size_t>(std::max(rank - 1, 1)), 1);
+  sizes[0] = n.ShapeOf(value).ElementCount();
+  return n.Emit("Reshape", {value}, {{"shape", std::move(sizes)}});
+}
+
+// a * momentum + b * (1 - momentum)
+Status GiveAverage(NodeImport& n, int output, ValueId a, ValueId b, double momentum) {
+  WSI_ASSIGN_OR_RETURN(const ValueId old, n.NumberLike(a, momentum));
+  WSI_ASSIGN_OR_RETURN(const ValueId fresh, n.NumberLike(b, 1 - momentum));
+  WSI_ASSIGN_OR_RETURN(const ValueId first, n.Emit("Mul", {a, old}));
+  WSI_ASSIGN_OR_RETURN(const ValueId second, n.Emit("Mul", {b, fresh}));
+  return n.GiveAt(output, "Add", {first, second}, {});
+}
+
+// (x - mean) / sqrt(var + epsilon) * scale + bias, where the statistics are no state of the
+// layer but computed or given.
+Status GiveStateless(NodeImport& n, bool training) {
+  const int rank = n.InputShape(0).rank();
+  ValueId mean = n.Input(3);
+  ValueId variance = n.Input(4);
+  if (training) {
+    std::vector<int64_t> axes = {0};
+    for (int64_t axis = 2; axis < rank; ++axis) axes.push_back(axis);
+    const Attributes all = {{"axes", axes}, {"keepdims", int64_t{0}}};
+    WSI_ASSIGN_OR_RETURN(mean, n.Emit("ReduceMean", {n.Input(0)}, all));
+    WSI_ASSIGN_OR_RETURN(const ValueId center, PerChannel(n, mean, rank));
+    WSI_ASSIGN_OR_RETURN(ValueId centered, n.Emit("Sub", {n.Input(0), center}));
+    WSI_ASSIGN_OR_RETURN(centered, n.Emit("Mul", {centered, centered}));
+    WSI_ASSIGN_OR_RETURN(variance, n.Emit("ReduceMean", {centered}, all));
+    const double momentum = n.Float("momentum", 0.9F);
+    if (n.WantsOutput(1)) WSI_RETURN_IF_ERROR(GiveAverage(n, 1, n.Input(3), mean, momentum));
+    if (n.WantsOutput(2)) WSI_RETURN_IF_ERROR(GiveAverage(n, 2, n.Input(4), variance, momentum));
+  }
+  n.Ignore("momentum");
+  WSI_ASSIGN_OR_RETURN(const ValueId epsilon, n.NumberLike(variance, n.Float("epsilon", 1e-5F)));
+  WSI_ASSIGN_OR_RETURN(ValueId deviation, n.Emit("Add", {variance, epsilon}));
+  WSI_ASSIGN_OR_RETURN(deviation, n.Emit("Sqrt", {deviation}));
+  WSI_ASSIGN_OR_RETURN(ValueId factor, n.Emit("Div", {n.Input(1), deviation}));
+  WSI_ASSIGN_OR_RETURN(factor, PerChannel(n, factor, rank));
+  WSI_ASSIGN_OR_RETURN(const ValueId center, PerChannel(n, mean, rank));
+  WSI_ASSIGN_OR_RETURN(const ValueId bias, PerChannel(n, n.Input(2), rank));
+  WSI_ASSIGN_OR_RETURN(ValueId value, n.Emit("Sub", {n.Input(0), center}));
+  WSI_ASSIGN_OR_RETURN(value, n.Emit("Mul", {value, factor}));
+  return n.Give("Add", {value, bias});
+}
+
 }  // namespace
 
 Status ImportBatchNormalization(NodeImport& n) {
@@ -57,6 +106,10 @@ Status ImportBatchNormalization(NodeImport& n) {
     return InvalidInput("spatial=0 (statistics per position) is not supported");
   }
   WSI_ASSIGN_OR_RETURN(const int64_t training, TrainingMode(n));
+  const Graph& graph = n.state().graph;
+  if (!IsPersistent(graph.value(n.Input(3)).role) && !IsPersistent(graph.value(n.Input(4)).role)) {
+    return GiveStateless(n, training != 0);
+  }
   WSI_ASSIGN_OR_RETURN(const ValueId mean, OwnState(n, 3));
   WSI_ASSIGN_OR_RETURN(const ValueId variance, OwnState(n, 4));
   return n.GiveMany("BatchNormalization", {n.Input(0), n.Input(1), n.Input(2), mean, variance},
@@ -129,12 +182,17 @@ Status ImportDropout(NodeImport& n) {
   if (!(ratio >= 0 && ratio < 1)) {
     return InvalidInput(fmt::format("ratio is {}; allowed are 0 to below 1", ratio));
   }
-  if ((!training || ratio == 0) && !n.WantsOutput(1)) {
+  if (!training || ratio == 0) {
     n.SetOutput(0, n.Input(0));
-    return {};
+    if (!n.WantsOutput(1)) return {};
+    const Shape& x = n.InputShape(0);
+    return n.GiveAt(1, "Fill", {},
+                    {{"dtype", std::string("bool")},
+                     {"shape", std::vector<int64_t>(x.begin(), x.end())},
+                     {"value", int64_t{1}}});
   }
-  return n.GiveMany("Dropout", {n.Input(0)},
-                    {{"ratio", training ? ratio : 0.0}, {"seed_id", int64_t{n.index()}}}, 2);
+  return n.GiveMany("Dropout", {n.Input(0)}, {{"ratio", ratio}, {"seed_id", int64_t{n.index()}}},
+                    2);
 }
 
 }  // namespace wsi

@@ -130,8 +130,60 @@ Status ImportSoftmax(NodeImport& n) {
   return n.Give("Reshape", {value}, {{"shape", std::vector<int64_t>(shape.begin(), shape.end())}});
 }
 
+namespace {
+
+Result<ValueId> Reshaped(NodeImport& n, ValueId value, const Shape& shape) {
+  return n.Emit("Reshape", {value}, {{"shape", std::vector<int64_t>(shape.begin(), shape.end())}});
+}
+
+// -weight[t] * x[.., t, ..] for each target t, 0 where it is to be ignored.
+Status GiveLosses(NodeImport& n, ValueId log_prob) {
+  const Shape targets = n.InputShape(1);
+  const Shape scores = n.InputShape(0);
+  if (scores.rank() < 2 || scores.rank() != targets.rank() + 1) {
+    return InvalidInput(
+        fmt::format("scores {} do not go with targets {}", scores.ToString(), targets.ToString()));
+  }
+  ValueId target = n.Input(1);
+  ValueId ignored;
+  WSI_ASSIGN_OR_RETURN(const ValueId first, n.NumberLike(target, 0));
+  if (n.HasAttribute("ignore_index")) {
+    WSI_ASSIGN_OR_RETURN(const ValueId index,
+                         n.NumberLike(target, static_cast<double>(n.Int("ignore_index", 0))));
+    WSI_ASSIGN_OR_RETURN(ignored, n.Emit("Equal", {target, index}));
+    WSI_ASSIGN_OR_RETURN(target, n.Emit("Where", {ignored, first, target}));
+  }
+  std::vector<int64_t> column(targets.begin(), targets.end());
+  column.insert(column.begin() + 1, 1);
+  WSI_ASSIGN_OR_RETURN(const Shape one, Shape::Make(column));
+  WSI_ASSIGN_OR_RETURN(const ValueId index, Reshaped(n, target, one));
+  WSI_ASSIGN_OR_RETURN(ValueId loss,
+                       n.Emit("GatherElements", {log_prob, index}, {{"axis", int64_t{1}}}));
+  WSI_ASSIGN_OR_RETURN(loss, Reshaped(n, loss, targets));
+  if (n.HasInput(2)) {
+    WSI_ASSIGN_OR_RETURN(ValueId weight, Reshaped(n, target, Shape{targets.ElementCount()}));
+    WSI_ASSIGN_OR_RETURN(weight, n.Emit("Gather", {n.Input(2), weight}, {{"axis", int64_t{0}}}));
+    WSI_ASSIGN_OR_RETURN(weight, Reshaped(n, weight, targets));
+    WSI_ASSIGN_OR_RETURN(loss, n.Emit("Mul", {loss, weight}));
+  }
+  if (!ignored.valid()) return n.Give("Neg", {loss});
+  WSI_ASSIGN_OR_RETURN(loss, n.Emit("Neg", {loss}));
+  WSI_ASSIGN_OR_RETURN(const ValueId zero, n.NumberLike(loss, 0));
+  return n.Give("Where", {ignored, zero, loss});
+}
+
+}  // namespace
+
 Status ImportClassificationLoss(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(2));
+  if (n.String("reduction", "mean") == "none") {
+    ValueId log_prob = n.Input(0);
+    if (n.op() == "SoftmaxCrossEntropyLoss") {
+      WSI_ASSIGN_OR_RETURN(log_prob, n.Emit("LogSoftmax", {log_prob}, {{"axis", int64_t{1}}}));
+      n.SetOutput(1, log_prob);
+    }
+    return GiveLosses(n, log_prob);
+  }
   Attributes attributes{{"reduction", n.String("reduction", "mean")}};
   if (n.HasAttribute("ignore_index")) attributes.Set("ignore_index", n.Int("ignore_index", 0));
   if (n.op() == "NegativeLogLikelihoodLoss") return n.Give(n.op(), n.inputs(), attributes);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "frontends/onnx/canonical.h"
 
@@ -107,6 +108,12 @@ Status ImportMaxPool(NodeImport& n) {
   WSI_ASSIGN_OR_RETURN(Window window, ReadWindow(n, {}));
   Attributes attributes = WindowAttributes(std::move(window));
   attributes.Set("ceil_mode", n.Int("ceil_mode", 0));
+  const DType dtype = n.InputType(0);
+  if (dtype == DType::kU8 || dtype == DType::kI8) {  // Which fp32 holds exactly.
+    WSI_ASSIGN_OR_RETURN(ValueId value, n.Emit("Cast", {n.Input(0)}, {{"to", std::string("f32")}}));
+    WSI_ASSIGN_OR_RETURN(value, n.Emit("MaxPool", {value}, std::move(attributes)));
+    return n.Give("Cast", {value}, {{"to", std::string(DTypeName(dtype))}});
+  }
   return n.Give("MaxPool", {n.Input(0)}, std::move(attributes));
 }
 
@@ -117,6 +124,79 @@ Status ImportAveragePool(NodeImport& n) {
   attributes.Set("ceil_mode", n.Int("ceil_mode", 0));
   attributes.Set("count_include_pad", n.Int("count_include_pad", 0));
   return n.Give("AveragePool", {n.Input(0)}, std::move(attributes));
+}
+
+namespace {
+
+// More padding at the end where the rounded up number of windows needs it: the last one
+// must begin in the input or the padding before it.
+void PadToCeil(const Shape& input, Window& window) {
+  const size_t axes = window.kernel.size();
+  for (size_t i = 0; i < axes; ++i) {
+    const int64_t size = input[static_cast<int>(i) + 2] + window.pads[i];
+    const int64_t reach = (window.kernel[i] - 1) * window.dilations[i] + 1;
+    const int64_t stride = window.strides[i];
+    int64_t positions = CeilDiv(size + window.pads[axes + i] - reach, stride) + 1;
+    if ((positions - 1) * stride >= size) --positions;
+    const int64_t needed = (positions - 1) * stride + reach - size;
+    window.pads[axes + i] = std::max(window.pads[axes + i], needed);
+  }
+}
+
+// |x|^p
+Result<ValueId> EmitPower(NodeImport& n, ValueId x, double p) {
+  if (p == 2) return n.Emit("Mul", {x, x});
+  WSI_ASSIGN_OR_RETURN(const ValueId magnitude, n.Emit("Abs", {x}));
+  if (p == 1) return magnitude;
+  WSI_ASSIGN_OR_RETURN(const ValueId exponent, n.NumberLike(x, p));
+  return n.Emit("Pow", {magnitude, exponent});
+}
+
+// x^(1/p)
+Status GiveRoot(NodeImport& n, ValueId x, double p) {
+  if (p == 2) return n.Give("Sqrt", {x});
+  WSI_ASSIGN_OR_RETURN(const ValueId exponent, n.NumberLike(x, 1 / p));
+  return n.Give("Pow", {x, exponent});
+}
+
+}  // namespace
+
+// The p-th root of a convolution of |x|^p with ones, channel by channel.
+Status ImportLpPool(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(1));
+  const auto p = static_cast<double>(n.Int("p", 2));
+  if (p < 1) return InvalidInput(fmt::format("p is {}; allowed is 1 and more", p));
+  WSI_ASSIGN_OR_RETURN(Window window, ReadWindow(n, {}));
+  if (n.Int("ceil_mode", 0) != 0) PadToCeil(n.InputShape(0), window);
+  const int64_t channels = n.InputShape(0)[1];
+  std::vector<int64_t> sizes = {channels, 1};
+  sizes.insert(sizes.end(), window.kernel.begin(), window.kernel.end());
+  WSI_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(sizes));
+  WSI_ASSIGN_OR_RETURN(Tensor ones, Tensor::Make(DType::kF64, shape));
+  std::ranges::fill(ones.data<double>(), 1.0);
+  WSI_ASSIGN_OR_RETURN(ones, ones.Cast(n.InputType(0)));
+  const ValueId weight = n.state().graph.AddConstant(n.name() + "/ones", std::move(ones));
+  Attributes attributes = WindowAttributes(std::move(window));
+  attributes.Set("group", channels);
+  WSI_ASSIGN_OR_RETURN(ValueId value, EmitPower(n, n.Input(0), p));
+  WSI_ASSIGN_OR_RETURN(value, n.Emit("Conv", {value, weight}, std::move(attributes)));
+  return GiveRoot(n, value, p);
+}
+
+Status ImportGlobalLpPool(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(1));
+  const int rank = n.InputShape(0).rank();
+  if (rank < 3) {
+    return InvalidInput(fmt::format("input {} has no spatial axes", n.InputShape(0).ToString()));
+  }
+  const auto p = static_cast<double>(n.Int("p", 2));
+  if (p < 1) return InvalidInput(fmt::format("p is {}; allowed is 1 and more", p));
+  std::vector<int64_t> axes(static_cast<size_t>(rank - 2));
+  std::iota(axes.begin(), axes.end(), int64_t{2});
+  WSI_ASSIGN_OR_RETURN(ValueId value, EmitPower(n, n.Input(0), p));
+  WSI_ASSIGN_OR_RETURN(
+      value, n.Emit("ReduceSum", {value}, {{"axes", std::move(axes)}, {"keepdims", int64_t{1}}}));
+  return GiveRoot(n, value, p);
 }
 
 }  // namespace wsi

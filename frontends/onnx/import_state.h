@@ -1,6 +1,7 @@
 // What the steps of one import share.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -28,11 +29,15 @@ struct ImportState {
   int64_t opset = 0;
   // What an ONNX name stands for. Invalid: a problem is reported already.
   std::unordered_map<std::string, ValueId> values;
+  // What names of sequences stand for; their entries in `values` are invalid.
+  std::unordered_map<std::string, std::vector<ValueId>> sequences;
   std::unordered_set<std::string> read_names;     // Read by a node or a model output.
   std::unordered_set<std::string> target_names;   // Read by a loss as its target.
   std::unordered_set<std::string> claimed_state;  // Tensor keys that are one layer's state.
   std::vector<bool> dead;  // By node: folded or failed; leaves the order at the end.
   Bytes folded_bytes = 0;
+  // By value: contents worked out from ImportOptions::input_contents.
+  std::map<int32_t, Tensor> known;
   std::vector<Problem> problems;
 
   // Names as they stand in the file; `message` and `hint` printable already.

@@ -83,12 +83,36 @@ void CheckWeightNames(const onnx::GraphProto& graph, ImportState& state) {
 
 }  // namespace
 
+namespace {
+
+// What the nodes of nested graphs read, from around them too.
+void CollectNested(const onnx::NodeProto& node, std::unordered_set<std::string>& others,
+                   ImportState& state) {
+  for (const onnx::AttributeProto& attribute : node.attribute()) {
+    if (!attribute.has_g()) continue;
+    for (const onnx::NodeProto& inner : attribute.g().node()) {
+      for (const std::string& input : inner.input()) {
+        state.read_names.insert(input);
+        others.insert(input);
+      }
+      CollectNested(inner, others, state);
+    }
+    for (const onnx::ValueInfoProto& output : attribute.g().output()) {
+      state.read_names.insert(output.name());
+      others.insert(output.name());
+    }
+  }
+}
+
+}  // namespace
+
 NameUses CollectUses(const onnx::GraphProto& graph, ImportState& state) {
   Aliases aliases;
   NameUses uses;
   std::unordered_set<std::string> others;
   for (const onnx::NodeProto& node : graph.node()) {
     aliases.Add(node);
+    CollectNested(node, others, state);
     const bool norm = node.op_type() == "BatchNormalization";
     const bool loss = std::ranges::find(kLossOps, node.op_type()) != std::end(kLossOps);
     for (int i = 0; i < node.input_size(); ++i) {

@@ -137,19 +137,37 @@ Status NodeImport::RequireInputs(int count) const {
   return {};
 }
 
-// What the options say that an input of the model will hold, or null.
-const Tensor* NodeImport::GivenContents(const Value& value) const {
+// The contents of a value as far as the options say what model inputs will hold, or null.
+const Tensor* NodeImport::KnownContents(ValueId id, int depth) const {
+  constexpr int kDeepest = 64;
+  const Graph& graph = state_.graph;
+  const Value& value = graph.value(id);
+  if (IsPersistent(value.role)) return graph.tensors().Find(value.tensor);
   const WeightMap* given = state_.options.input_contents;
-  if (given == nullptr || value.role != Role::kInput) return nullptr;
-  const auto at = given->find(value.name);
-  const bool fits = at != given->end() && at->second.shape() == value.shape;
-  return fits ? &at->second : nullptr;
+  if (given == nullptr || depth > kDeepest) return nullptr;
+  if (value.role == Role::kInput) {
+    const auto at = given->find(value.name);
+    const bool fits = at != given->end() && at->second.shape() == value.shape;
+    return fits ? &at->second : nullptr;
+  }
+  if (const auto at = state_.known.find(id.index); at != state_.known.end()) return &at->second;
+  const OpView view(graph, value.producer);
+  const OpDef* def = FindOp(view.op());
+  if (def->fold == nullptr || view.output_count() != 1) return nullptr;
+  if (value.shape.ByteCount(value.dtype) > state_.options.max_folded_bytes) return nullptr;
+  std::vector<const Tensor*> contents;
+  for (const ValueId input : graph.node(value.producer).inputs) {
+    contents.push_back(input.valid() ? KnownContents(input, depth + 1) : nullptr);
+    if (input.valid() && contents.back() == nullptr) return nullptr;
+  }
+  Result<std::vector<Tensor>> folded = def->fold(view, contents);
+  if (!folded.ok()) return nullptr;
+  return &state_.known.emplace(id.index, std::move(folded->front())).first->second;
 }
 
 Result<const Tensor*> NodeImport::StaticInput(int i, std::string_view what) const {
   const Value& value = state_.graph.value(Input(i));
-  const Tensor* tensor =
-      IsPersistent(value.role) ? state_.graph.tensors().Find(value.tensor) : GivenContents(value);
+  const Tensor* tensor = KnownContents(Input(i), 0);
   if (tensor != nullptr) return tensor;
   return InvalidInput(
       fmt::format("{} ('{}') must be known at compile time, but depends on a model "
@@ -256,6 +274,27 @@ Result<ValueId> NodeImport::NumberLike(ValueId value, double number) {
   WSI_ASSIGN_OR_RETURN(Tensor tensor,
                        Tensor::Of<double>(Shape(), numbers).Cast(state_.graph.value(value).dtype));
   return state_.graph.AddConstant(fmt::format("{}/number", OutputName(0)), std::move(tensor));
+}
+
+Result<ValueId> NodeImport::EmitStacked(std::vector<ValueId> values) {
+  for (ValueId& value : values) {
+    std::vector<int64_t> sizes(ShapeOf(value).begin(), ShapeOf(value).end());
+    sizes.insert(sizes.begin(), 1);
+    WSI_ASSIGN_OR_RETURN(value, Emit("Reshape", {value}, {{"shape", std::move(sizes)}}));
+  }
+  return Emit("Concat", std::move(values), {{"axis", int64_t{0}}});
+}
+
+Result<std::vector<ValueId>> NodeImport::InputSequence(int i) const {
+  if (i < proto_.input_size()) {
+    const auto at = state_.sequences.find(proto_.input(i));
+    if (at != state_.sequences.end()) return at->second;
+  }
+  return InvalidInput(fmt::format("input {} is no sequence", i));
+}
+
+void NodeImport::SetSequence(std::vector<ValueId> values) {
+  state_.sequences[OutputName(0)] = std::move(values);
 }
 
 Status NodeImport::Give(std::string_view op, std::vector<ValueId> inputs, Attributes attributes) {

@@ -67,6 +67,8 @@ class NodeImport {
   // Adds a node under this one's name, types it and folds it if it can be.
   Result<ValueId> Emit(std::string_view op, std::vector<ValueId> inputs,
                        Attributes attributes = {});
+  // The values of equal shapes along a new first axis.
+  Result<ValueId> EmitStacked(std::vector<ValueId> values);
   // A scalar constant of the type of `value`.
   Result<ValueId> NumberLike(ValueId value, double number);
   // Emits the node that makes output 0, or output `i`.
@@ -76,6 +78,9 @@ class NodeImport {
   Status GiveMany(std::string_view op, std::vector<ValueId> inputs, Attributes attributes,
                   int outputs);
   Status GiveConstant(Tensor tensor);
+  // The values of input `i`, a sequence; and output 0 as one.
+  Result<std::vector<ValueId>> InputSequence(int i) const;
+  void SetSequence(std::vector<ValueId> values);
   // Output `i` is another name of `value`.
   void SetOutput(int i, ValueId value);
   const std::vector<ValueId>& results() const { return results_; }
@@ -84,7 +89,7 @@ class NodeImport {
   const onnx::AttributeProto* Find(std::string_view name);
   const onnx::AttributeProto* FindTyped(std::string_view name, int type, std::string_view kind);
   void Fail(std::string message);
-  const Tensor* GivenContents(const Value& value) const;
+  const Tensor* KnownContents(ValueId id, int depth) const;
   std::string OutputName(int i) const;
   Result<std::vector<ValueId>> Add(std::string_view op, std::vector<ValueId> inputs,
                                    Attributes attributes, std::span<const std::string> names);

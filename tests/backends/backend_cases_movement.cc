@@ -132,6 +132,16 @@ void AddIndexing(std::vector<BackendCase>& cases) {
                        {true},
                        {.c = 64, .floor = 4}});
     }
+    const int64_t size = shape[static_cast<int>(axis)];
+    const std::vector<Operand> table = {Index({9, 3}, size), {{9, 3}}};
+    cases.push_back(
+        {"Resample", name, along, {{shape}, table[0], table[1]}, {true}, {.c = 16, .floor = 4}});
+    cases.push_back({"ResampleGrad",
+                     name,
+                     {{"axis", axis}, {"size", size}},
+                     {{slices}, table[0], table[1]},
+                     {true},
+                     {.c = 16, .length = 9, .floor = 4}});
     for (const int64_t flag : {0, 1}) {
       const std::string flagged = name + (flag == 1 ? "_flag" : "");
       cases.push_back({"CumSum",

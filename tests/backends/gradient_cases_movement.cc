@@ -70,6 +70,14 @@ void AddIndexing(std::vector<GradientCase>& cases) {
                      {0},
                      2});
   }
+  for (const int64_t axis : {0, 1, 2}) {
+    const Operand weights{{6, 3}, Fill::kSpread, 0, DType::kF64};
+    cases.push_back({"Resample",
+                     "axis" + std::to_string(axis),
+                     {{"axis", axis}},
+                     {x, Index({6, 3}, 3), weights},
+                     {0}});
+  }
   // One index along the axis: no element is written twice.
   cases.push_back({"ScatterElements",
                    "overwrite",

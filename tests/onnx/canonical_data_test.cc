@@ -76,8 +76,13 @@ TEST(CanonicalData, PadFormsAndCropping) {
             "%y : f32[2,3] = Pad(%y/Slice) {pads=[0, 1, 0, 0], value=0.0}\n");
   EXPECT_EQ(ImportNodes(WithInput(11, {2, 3})
                             .Constant("p", Ints({4}, {0, 1, 0, 1}))
+                            .Node("Pad", {"x", "p"}, {"y"}, {A("mode", "mirror")})),
+            "error: 1 problem: Pad 'y': mode is 'mirror'; allowed are constant, edge, reflect and "
+            "wrap");
+  EXPECT_EQ(ImportNodes(WithInput(11, {2, 3})
+                            .Constant("p", Ints({4}, {0, 1, 0, 1}))
                             .Node("Pad", {"x", "p"}, {"y"}, {A("mode", "reflect")})),
-            "error: 1 problem: Pad 'y': mode 'reflect' is not supported, constant is");
+            "%y : f32[2,5] = Gather(%x, %y/source) {axis=1}\n");
 }
 
 TEST(CanonicalData, TransposeDefaultsToReversed) {

@@ -44,7 +44,7 @@ class GoldenTest : public testing::TestWithParam<const char*> {
   TensorStore tensors_;
 };
 
-class SupportedGolden : public GoldenTest {
+class WholeGolden : public GoldenTest {
  protected:
   // Every parameter that PyTorch has a gradient of is one, in its shape.
   void Check(const std::string& form) {
@@ -70,27 +70,11 @@ class SupportedGolden : public GoldenTest {
   }
 };
 
-TEST_P(SupportedGolden, TorchScriptForm) { Check("ts17"); }
-TEST_P(SupportedGolden, DynamoForm) { Check("dy20"); }
-INSTANTIATE_TEST_SUITE_P(Golden, SupportedGolden,
-                         testing::Values("resnet18", "vgg11_bn", "mobilenet_v2", "timm_dla34"));
-
-// Both forms import whole, or say which operators are not there yet.
-using AnyGolden = GoldenTest;
-TEST_P(AnyGolden, ImportsOrListsUnsupportedOperators) {
-  for (const char* form : {"ts17", "dy20"}) {
-    tensors_ = TensorStore();
-    const Result<Graph> graph = Import(form);
-    if (graph.ok()) continue;
-    EXPECT_EQ(graph.status().code(), ErrorCode::kInvalidInput);
-    const auto problems = CheckOnnx(folder_.Path("m.onnx"), {});
-    ASSERT_TRUE(problems.ok());
-    for (const Problem& problem : *problems) {
-      EXPECT_EQ(problem.message, "unsupported operator") << problem.ToString();
-    }
-  }
-}
-INSTANTIATE_TEST_SUITE_P(Golden, AnyGolden, testing::Values("unet_norms", "vit_tiny"));
+TEST_P(WholeGolden, TorchScriptForm) { Check("ts17"); }
+TEST_P(WholeGolden, DynamoForm) { Check("dy20"); }
+INSTANTIATE_TEST_SUITE_P(Golden, WholeGolden,
+                         testing::Values("resnet18", "vgg11_bn", "mobilenet_v2", "timm_dla34",
+                                         "unet_norms", "vit_tiny"));
 
 }  // namespace
 }  // namespace wsi

@@ -190,14 +190,24 @@ TEST(Hostile, VersionsAndDomains) {
   EXPECT_THAT(ImportNodes(future), StartsWith("%y : f32[1,1,4,4] = Conv"));
 }
 
-TEST(Hostile, RecursiveFunctionsAreNotEntered) {
+// Calls itself twice, so that writing it out never ends.
+TEST(Hostile, RecursiveFunctionsEnd) {
   TestModel model(15);
   model.Input("x", {1}).Output("y").Node("F", {"x"}, {"y"});
   model.graph().mutable_node(0)->set_domain("local");
   onnx::FunctionProto& function = *model.proto().add_functions();
   function.set_name("F");
-  function.add_node()->set_op_type("F");
-  EXPECT_THAT(ImportNodes(model), HasSubstr("local.F 'y': unsupported operator"));
+  function.set_domain("local");
+  function.add_input("a");
+  function.add_output("c");
+  for (const auto& [from, to] : {std::pair("a", "b"), std::pair("b", "c")}) {
+    onnx::NodeProto& node = *function.add_node();
+    node.set_op_type("F");
+    node.set_domain("local");
+    node.add_input(from);
+    node.add_output(to);
+  }
+  EXPECT_THAT(ImportNodes(model), HasSubstr("calls functions more than 32 deep"));
 }
 
 TEST(Hostile, NamesWithControlCharacters) {

@@ -204,12 +204,12 @@ TEST(Import, SymbolsBindAlikeEverywhere) {
 TEST(Import, AllProblemsAtOnce) {
   TestModel model(13);
   model.Input("x", {1, 2}).Output("y");
-  model.Node("Gelu", {"x"}, {"a"}).Node("Foo", {"a"}, {"b"}).Node("Gelu", {"b"}, {"c"});
+  model.Node("Det", {"x"}, {"a"}).Node("Foo", {"a"}, {"b"}).Node("Det", {"b"}, {"c"});
   model.Node("Relu", {"c"}, {"d"}).Node("Flatten", {"x"}, {"e"}, {A("axis", 5)});
   model.Node("Add", {"d", "missing"}, {"y"});
   model.graph().mutable_node(1)->set_domain("com.example");
   EXPECT_EQ(ImportNodes(model),
-            "error: 5 problems: Gelu 'a', 'c': unsupported operator; com.example.Foo 'b': "
+            "error: 5 problems: Det 'a', 'c': unsupported operator; com.example.Foo 'b': "
             "unsupported operator (inline model-local functions before, with onnx.inliner); "
             "Flatten 'e': axis is 5, the input has 2 axes; Add 'y': reads 'missing', which no "
             "input, initializer or earlier node gives");
@@ -218,12 +218,12 @@ TEST(Import, AllProblemsAtOnce) {
 TEST(Import, CheckListsWhatImportRefuses) {
   const TempFolder folder;
   TestModel model(13);
-  model.Input("x", {1, 2}).Output("y").Node("Gelu", {"x"}, {"a"}).Node("Foo", {"a"}, {"y"});
+  model.Input("x", {1, 2}).Output("y").Node("Det", {"x"}, {"a"}).Node("Foo", {"a"}, {"y"});
   model.Save(folder.Path("m.onnx"));
   const auto problems = CheckOnnx(folder.Path("m.onnx"), {});
   ASSERT_TRUE(problems.ok());
   ASSERT_EQ(problems->size(), 2U);
-  EXPECT_EQ((*problems)[0].ToString(), "Gelu 'a': unsupported operator");
+  EXPECT_EQ((*problems)[0].ToString(), "Det 'a': unsupported operator");
   EXPECT_EQ((*problems)[1].node, "y");
 }
 

@@ -76,7 +76,11 @@ Comparison Compare(const Tensor& actual, const Tensor& expected, const Tolerance
     return Disagree(fmt::format("its type is {}, expected {}", DTypeName(actual.dtype()),
                                 DTypeName(expected.dtype())));
   }
-  return both_floats ? CompareFloats(actual, expected, tolerance) : CompareInts(actual, expected);
+  if (!both_floats) return CompareInts(actual, expected);
+  if (actual.dtype() == expected.dtype()) return CompareFloats(actual, expected, tolerance);
+  const Result<Tensor> rounded = actual.Cast(expected.dtype());
+  if (!rounded.ok()) return Disagree(rounded.status().message());
+  return CompareFloats(*rounded, expected, tolerance);
 }
 
 }  // namespace wsi

@@ -22,7 +22,7 @@ struct Comparison {
 // |actual - expected| <= absolute + relative * |expected|, element by element; NaN agrees
 // with NaN, an infinity with itself. Two bfloat16 steps (2^-6) are always allowed between
 // bfloat16 numbers. `any_float`: the actual type may be any float where a float is
-// expected, as of a device that computes in fp64 throughout.
+// expected, as of a device that computes in fp64 throughout; it is rounded first.
 Comparison Compare(const Tensor& actual, const Tensor& expected, const Tolerance& tolerance,
                    bool any_float);
 

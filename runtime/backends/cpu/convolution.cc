@@ -94,9 +94,8 @@ KernelResult CompileConvTranspose(const LaunchSpec& launch, Context& context) {
   WSI_ASSIGN_OR_RETURN(const Convolution c,
                        MakeConvolution(launch, launch.outputs[0].shape, launch.inputs[1].shape,
                                        launch.inputs[0].shape));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 0, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kF32));
-  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32));
+  WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, c.stored));
+  WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, c.stored));
   return CompileKind(launch, c, ConvolutionKind::kInputGrad, context);
 }
 

@@ -16,6 +16,7 @@
 #include "runtime/backends/cpu/pointwise.h"
 #include "runtime/backends/cpu/pooling.h"
 #include "runtime/backends/cpu/reduction.h"
+#include "runtime/backends/cpu/resample.h"
 #include "runtime/backends/cpu/row_norm.h"
 #include "runtime/backends/cpu/softmax.h"
 
@@ -117,6 +118,8 @@ constexpr KernelEntry kTable[] = {
     {"ReduceSum", CompileReduce},
     {"Relu", CompileUnary},
     {"ReluGrad", CompileBinary},
+    {"Resample", CompileResample},
+    {"ResampleGrad", CompileResampleGrad},
     {"Reshape", CompileIdentity},
     {"Round", CompileUnary},
     {"ScatterElements", CompileScatterElements},

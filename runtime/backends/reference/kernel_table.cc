@@ -115,6 +115,8 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "ReduceSum", .compile = CompileReduction},
     {.op = "Relu", .compile = CompileUnary},
     {.op = "ReluGrad", .compile = CompilePointwiseGradient},
+    {.op = "Resample", .compile = CompileResample},
+    {.op = "ResampleGrad", .compile = CompileResampleGrad},
     {.op = "Reshape", .compile = CompileSameBytes},
     {.op = "Round", .compile = CompileUnary},
     {.op = "ScatterElements", .compile = CompileScatterElements},

@@ -49,6 +49,8 @@ KernelResult CompileGatherElements(const LaunchSpec& launch);
 KernelResult CompileGatherGrad(const LaunchSpec& launch);
 KernelResult CompileScatterElements(const LaunchSpec& launch);
 KernelResult CompilePad(const LaunchSpec& launch);
+KernelResult CompileResample(const LaunchSpec& launch);
+KernelResult CompileResampleGrad(const LaunchSpec& launch);
 KernelResult CompileSameBytes(const LaunchSpec& launch);  // Identity, Reshape
 KernelResult CompileSlice(const LaunchSpec& launch);
 KernelResult CompileSliceGrad(const LaunchSpec& launch);
