@@ -31,7 +31,8 @@ void AddExtremes(std::vector<GradientCase>& cases) {
     for (const int64_t keep : {0, 1}) {
       const std::string kept = keep == 1 ? "_kept" : "";
       const auto add = [&](const std::string& name, Ints axes) {
-        const Operand x{{2, 3, 4}, Fill::kDistinct};
+        const bool product = std::string_view(op) == "ReduceProd";
+        const Operand x{{2, 3, 4}, product ? Fill::kPositive : Fill::kDistinct};
         cases.push_back({op, name + kept, {{"axes", axes}, {"keepdims", keep}}, {x}, {0}});
       };
       add("last", {2});
