@@ -74,11 +74,11 @@ class ObjectCounter {
   bool too_deep_ = false;
 };
 
-// What a file of one message holds, for people: "an ONNX model".
+// What a file of other bytes is, for people.
 template <typename Message>
-constexpr std::string_view kKind = "an ONNX model";
+constexpr std::string_view kKind = "no ONNX model";
 template <>
-constexpr std::string_view kKind<onnx::TensorProto> = "a TensorProto";
+constexpr std::string_view kKind<onnx::TensorProto> = "no TensorProto";
 
 template <typename Message>
 Status CheckSize(int fd) {
@@ -93,7 +93,7 @@ Status CheckSize(int fd) {
   if (counter.too_deep()) {
     return InvalidInput(fmt::format("is nested more than {} levels deep", kDeepest));
   }
-  return InvalidInput(fmt::format("is truncated or not {}", kKind<Message>));
+  return InvalidInput(fmt::format("is truncated or {}", kKind<Message>));
 }
 
 template <typename Message>
@@ -106,7 +106,7 @@ Result<MessagePtr<Message>> Parse(int fd) {
   pb::io::CodedInputStream in(&file);
   in.SetTotalBytesLimit(std::numeric_limits<int32_t>::max());
   if (!message->ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
-    return InvalidInput(fmt::format("is truncated or not {}", kKind<Message>));
+    return InvalidInput(fmt::format("is truncated or {}", kKind<Message>));
   }
   return message;
 }

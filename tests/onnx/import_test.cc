@@ -210,8 +210,8 @@ TEST(Import, AllProblemsAtOnce) {
   model.graph().mutable_node(1)->set_domain("com.example");
   EXPECT_EQ(ImportNodes(model),
             "error: 5 problems: Det 'a', 'c': unsupported operator; com.example.Foo 'b': "
-            "unsupported operator (inline model-local functions before, with onnx.inliner); "
-            "Flatten 'e': axis is 5, the input has 2 axes; Add 'y': reads 'missing', which no "
+            "unsupported operator; Flatten 'e': axis is 5, the input has 2 axes; Add 'y': reads "
+            "'missing', which no "
             "input, initializer or earlier node gives");
 }
 
