@@ -11,7 +11,7 @@ namespace wsi {
 namespace {
 
 // How often the goal is lowered before the budget is given up.
-constexpr int kTries = 8;
+constexpr int kTries = 12;
 
 constexpr size_t kDevice = static_cast<size_t>(Tier::kDevice);
 constexpr size_t kHost = static_cast<size_t>(Tier::kHost);
@@ -47,7 +47,8 @@ Status Fitter::Assign(FittedMemory& fitted) {
   return {};
 }
 
-// Takes what is too much off the goals of the programs that need it. False where all fit.
+// Takes part of what is too much off the goals of the programs that need it: holes change
+// from plan to plan. False where all fit.
 bool Fitter::Lower(FittedMemory& fitted, std::vector<bool>& is_stale) const {
   bool any = false;
   for (size_t i = 0; i < fitted.graphs.size(); ++i) {
@@ -58,10 +59,10 @@ bool Fitter::Lower(FittedMemory& fitted, std::vector<bool>& is_stale) const {
         (options_.device_budget > 0 && device > 0) || (options_.host_budget > 0 && host > 0);
     any = any || is_stale[i];
     if (options_.device_budget > 0 && device > 0) {
-      goal.device_budget = std::max<Bytes>(goal.device_budget - device, 1);
+      goal.device_budget = std::max<Bytes>(goal.device_budget - CeilDiv(device, 2), 1);
     }
     if (options_.host_budget > 0 && host > 0) {
-      goal.host_budget = std::max<Bytes>(goal.host_budget - host, 1);
+      goal.host_budget = std::max<Bytes>(goal.host_budget - CeilDiv(host, 2), 1);
     }
   }
   return any;
@@ -100,6 +101,15 @@ Result<FittedMemory> Fitter::Fit(const std::set<std::string, std::less<>>& homed
 Result<FittedMemory> FitMemory(std::span<const Graph* const> scheduled,
                                const MemoryOptions& options, const RunMemoryPasses& run,
                                const RunAssignPass& assign) {
+  // What fits as it is needs no plan.
+  MemoryOptions resident = options;
+  resident.device_budget = 0;
+  WSI_ASSIGN_OR_RETURN(FittedMemory as_it_is, Fitter(scheduled, resident, run, assign).Fit({}));
+  const bool is_resident =
+      std::all_of(as_it_is.graphs.begin(), as_it_is.graphs.end(), [&](const Graph& graph) {
+        return options.device_budget == 0 || graph.device_bytes() <= options.device_budget;
+      });
+  if (is_resident) return as_it_is;
   Fitter fitter(scheduled, options, run, assign);
   Result<FittedMemory> fitted = fitter.Fit({});
   const bool may_home = options.offload && !options.keep_state && options.device_budget > 0;

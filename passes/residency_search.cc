@@ -19,6 +19,7 @@ constexpr size_t kChanged = 4;
 constexpr size_t kImproved = 3;
 // How often the best plan is shaken, and how much of it: one gap in so many.
 constexpr int kShakes = 24;
+constexpr int kShakesOnTheWay = 4;
 constexpr uint64_t kShaken = 4;
 // A plan this close to one that keeps everything is good enough.
 constexpr double kGoodEnough = 1.01;
@@ -59,7 +60,8 @@ class Search {
   bool TryChange(Candidate& candidate, int gap, const GapChoice& choice, int rounds);
   void Improve(Candidate& candidate, int most_rounds);
   Candidate Begin(std::vector<GapChoice> choices);
-  std::optional<ResidencyAnswer> GoOn(std::span<const GapChoice> from);
+  std::optional<ResidencyAnswer> GoOn(std::span<const GapChoice> from, double kept_seconds);
+  void ShakeOften(Candidate& best, int times, double kept_seconds);
   ResidencyAnswer Answer(Candidate candidate) const;
   Candidate Shake(const Candidate& from);
   bool HasWork() const { return work_ < goal_.max_work; }
@@ -313,13 +315,21 @@ Candidate Search::Shake(const Candidate& from) {
   return shaken;
 }
 
+void Search::ShakeOften(Candidate& best, int times, double kept_seconds) {
+  for (int i = 0; i < times && HasWork() && best.cost.seconds > kept_seconds * kGoodEnough; ++i) {
+    Candidate shaken = Shake(best);
+    if (IsBetter(shaken, best)) best = std::move(shaken);
+  }
+}
+
 // From an answer to a goal that was much the same.
-std::optional<ResidencyAnswer> Search::GoOn(std::span<const GapChoice> from) {
+std::optional<ResidencyAnswer> Search::GoOn(std::span<const GapChoice> from, double kept_seconds) {
   if (from.size() != model_.gaps.size()) return std::nullopt;
   Candidate candidate = Begin({from.begin(), from.end()});
   Mend(candidate, static_cast<int>(model_.gaps.size()));
   if (!candidate.cost.is_possible || candidate.excess > 0) return std::nullopt;
   Improve(candidate, 0);
+  ShakeOften(candidate, kShakesOnTheWay, kept_seconds);
   return Answer(std::move(candidate));
 }
 
@@ -334,7 +344,7 @@ ResidencyAnswer Search::Run() {
     const bool is_away = candidates.size() == 1 && goal_.may_offload;
     if (is_away && candidate.cost.excess > 0) return Answer(std::move(candidate));
     if (candidates.empty() && goal_.start != nullptr) {
-      std::optional<ResidencyAnswer> answer = GoOn(*goal_.start);
+      std::optional<ResidencyAnswer> answer = GoOn(*goal_.start, candidate.cost.seconds);
       if (answer) return std::move(*answer);
     }
     candidates.push_back(std::move(candidate));
@@ -350,10 +360,7 @@ ResidencyAnswer Search::Run() {
   candidates.resize(std::min(candidates.size(), kImproved));
   for (Candidate& candidate : candidates) Improve(candidate, 2);
   Candidate best = std::move(*std::min_element(candidates.begin(), candidates.end(), IsBetter));
-  for (int i = 0; i < kShakes && HasWork() && best.cost.seconds > kept_seconds * kGoodEnough; ++i) {
-    Candidate shaken = Shake(best);
-    if (IsBetter(shaken, best)) best = std::move(shaken);
-  }
+  ShakeOften(best, kShakes, kept_seconds);
   return Answer(std::move(best));
 }
 
