@@ -102,7 +102,7 @@ constexpr OpDef Norm(std::string_view name, std::string_view summary, InferFunct
           .gradient = gradient,
           .cost = NormCost,
           .half = HalfPolicy::kMatrix,
-          .float32_inputs = kForwardFloat32,
+          .float32_inputs = std::span(kForwardFloat32).first(inputs > 2 ? 2 : 1),
           .rows = RowKind::kPointwise,
           .layout = LayoutRule::kFixed};
 }
@@ -112,7 +112,7 @@ constexpr OpDef NormGrad(std::string_view name, std::string_view summary, InferF
   OpDef op = Norm(name, summary, infer, {.none_because = kNoSecondDerivative}, inputs, outputs);
   op.is_onnx = false;
   op.min_outputs = outputs;
-  op.float32_inputs = kGradFloat32;
+  op.float32_inputs = std::span(kGradFloat32).first(static_cast<size_t>(inputs) - 2);
   op.rows = RowKind::kBarrier;
   return op;
 }

@@ -155,11 +155,12 @@ INSTANTIATE_TEST_SUITE_P(
 std::vector<Case> PointwiseCases() {
   std::vector<Case> cases;
   for (const char* op :
-       {"Abs", "Clip", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "Identity", "LeakyRelu",
-        "Log", "Neg", "Reciprocal", "Relu", "Sigmoid", "Softplus", "Sqrt", "Tanh"}) {
+       {"Abs",        "Clip", "Elu",     "Erf",      "Exp",  "HardSigmoid", "HardSwish", "Identity",
+        "LeakyRelu",  "Log",  "Cos",     "Cosh",     "Gelu", "Sin",         "Sinh",      "Neg",
+        "Reciprocal", "Relu", "Sigmoid", "Softplus", "Sqrt", "Tanh"}) {
     cases.push_back({op, {F32({2, 3})}});
   }
-  for (const char* op : {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min"}) {
+  for (const char* op : {"Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "Mod"}) {
     cases.push_back({op, {F32({2, 1, 4}), F32({3, 1})}, {}, {0, 1}});
     cases.push_back({op, {F32({}), F32({1, 3})}, {}, {0, 1}});
     cases.push_back({op, {Of(DType::kF64, {2}), Of(DType::kF64, {2})}, {}, {1}});
@@ -194,6 +195,36 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Dropout",
              {F32({4}), Of(DType::kI64, {}), Of(DType::kI64, {})},
              {{"ratio", 0.25}, {"seed_id", int64_t{1}}}}),
+    CaseName);
+
+Case Along(std::string op, std::vector<Operand> operands, Attributes attributes = {},
+           std::set<int> wanted = {0}) {
+  attributes.Set("axis", int64_t{1});
+  return {std::move(op), std::move(operands), std::move(attributes), std::move(wanted)};
+}
+INSTANTIATE_TEST_SUITE_P(
+    AlongAnAxis, TypedGradients,
+    testing::Values(Along("CumSum", {F32({2, 3})}),
+                    Along("Gather", {F32({2, 3, 4}), Of(DType::kI64, {5})}),
+                    Along("GatherElements", {F32({2, 3}), Of(DType::kI64, {2, 5})}),
+                    Along("LayerNormalization", {F32({2, 3, 4}), F32({3, 4}), F32({3, 4})}, {},
+                          {0, 1, 2}),
+                    Along("RMSNormalization", {F32({2, 3, 4}), F32({3, 4})}, {}, {0, 1}),
+                    Along("Resample", {F32({2, 3}), Of(DType::kI64, {5, 2}), F32({5, 2})}),
+                    Along("ScatterElements", {F32({2, 3}), Of(DType::kI64, {2, 2}), F32({2, 2})},
+                          {{"reduction", std::string("add")}}, {0, 2}),
+                    Along("TopK", {F32({2, 3})}, {{"k", int64_t{2}}}),
+                    Case{"ReduceMax", {F32({2, 3})}, {{"axes", I{1}}}},
+                    Case{"ReduceMin", {F32({2, 3})}, {{"axes", I{0}}, {"keepdims", int64_t{0}}}},
+                    Case{"ReduceProd", {F32({2, 3})}, {{"axes", I{1}}}},
+                    Case{"ConvTranspose",
+                         {F32({1, 5, 4, 4}), F32({5, 2, 3, 3})},
+                         {{"kernel_shape", I{3, 3}},
+                          {"strides", I{2, 2}},
+                          {"dilations", I{1, 1}},
+                          {"pads", I{1, 1, 0, 0}},
+                          {"group", int64_t{1}}},
+                         {0, 1}}),
     CaseName);
 
 TEST(GradientCases, CoverEveryDifferentiableOperator) {

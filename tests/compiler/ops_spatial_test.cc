@@ -121,7 +121,8 @@ TEST(Conv, CostsTwoPerMultiplyAdd) {
 
 TEST(Conv, DepthwiseIsNoWorkForMatrixUnits) {
   const auto vector_only = [](const std::vector<Operand>& operands, int64_t group) {
-    OneNode one("Conv", operands, {{"kernel_shape", std::vector<int64_t>{3, 3}}, {"group", group}});
+    OneNode one("Conv", operands,
+                With(ConvAttributes({3, 3}, {1, 1}, {1, 1}, {1, 1, 1, 1}), "group", group));
     EXPECT_TRUE(InferTypes(one.graph(), one.node()).ok());
     return FindOp("Conv")->cost(one.view()).vector_only;
   };
