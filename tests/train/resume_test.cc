@@ -81,6 +81,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"Dropout", {.dropout = true}},
         Case{"LossScale",
              {.optimizer = {.kind = OptimizerKind::kAdam, .clip_norm = 0.5}, .loss_scale = true}},
+        Case{"Fp16",
+             {.optimizer = {.kind = OptimizerKind::kAdamW, .accumulation_steps = 2},
+              .precision = DType::kF16,
+              .loss_scale = true}},
+        Case{"Bf16", {.optimizer = {.kind = OptimizerKind::kMomentum}, .precision = DType::kBF16}},
         Case{"Augmentation", {}, {.flips = true, .rotations = true, .contrast = 0.3}},
         Case{"Everything", Adam(2).model, Adam(2).augment}),
     [](const testing::TestParamInfo<Case>& run) { return run.param.name; });
