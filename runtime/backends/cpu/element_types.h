@@ -34,6 +34,15 @@ class BFloat16Number {
 
 template <typename T>
 inline constexpr bool kIsHalf = std::is_same_v<T, HalfNumber> || std::is_same_v<T, BFloat16Number>;
+// Of a floating-point T.
+template <typename T>
+constexpr DType ElementType() {
+  if constexpr (kIsHalf<T>) {
+    return std::is_same_v<T, HalfNumber> ? DType::kF16 : DType::kBF16;
+  } else {
+    return std::is_same_v<T, float> ? DType::kF32 : DType::kF64;
+  }
+}
 template <typename T>
 inline constexpr bool kIsFloat = std::is_floating_point_v<T> || kIsHalf<T>;
 // What long sums of T are carried in.

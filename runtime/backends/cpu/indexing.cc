@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/backends/cpu/column_sums.h"
 #include "runtime/backends/cpu/element_types.h"
 
 namespace wsi::cpu {
@@ -22,6 +23,7 @@ class Indices {
     return Indices(operand.dtype == DType::kI64, size, operand.shape.ElementCount());
   }
   int64_t count() const { return count_; }
+  int64_t size() const { return size_; }
   // Index i from the front; REQUIRES: Check has found them all inside.
   int64_t At(const LaunchArguments& a, int64_t i) const {
     const int64_t index = wide_ ? a.input<int64_t>(1)[i] : a.input<int32_t>(1)[i];
@@ -102,9 +104,41 @@ Result<Pairing> MakePairing(const LaunchSpec& launch, const Shape& x, const Shap
 template <typename T>
 using Reduce = T (*)(T old, T update);
 
-template <typename T>
-KernelResult Scatter(const Pairing& pairing, const Indices& indices, Bytes bytes, Reduce<T> reduce,
-                     Context& context) {
+// Several updates of one element are combined in R, and rounded to T once. Where R is not T,
+// `line` holds as many R as the axis is long, and only what the indices name is used of it.
+template <typename T, typename R>
+void ScatterLine(const LaunchArguments& a, const Pairing& pairing, const Indices& indices,
+                 int64_t l, Reduce<R> reduce, R* line) {
+  const int64_t from = pairing.lines.Start(l);
+  T* y = a.output<T>(0) + pairing.Start(l);
+  const auto for_each = [&](const auto& function) {
+    for (int64_t j = 0; j < pairing.lines.size; ++j) {
+      const int64_t at = from + j * pairing.lines.stride;
+      const int64_t index = indices.At(a, at);
+      function(at, index, y[index * pairing.stride]);
+    }
+  };
+  if constexpr (std::is_same_v<T, R>) {
+    for_each(
+        [&](int64_t at, int64_t, T& element) { element = reduce(element, a.input<T>(2)[at]); });
+  } else {
+    for_each([&](int64_t, int64_t i, const T& element) { line[i] = static_cast<R>(element); });
+    for_each([&](int64_t at, int64_t i, const T&) {
+      line[i] = reduce(line[i], static_cast<R>(a.input<T>(2)[at]));
+    });
+    for_each([&](int64_t, int64_t i, T& element) { element = static_cast<T>(line[i]); });
+  }
+}
+
+template <typename T, typename R>
+KernelResult Scatter(const Pairing& pairing, const Indices& indices, const Shape& x,
+                     Reduce<R> reduce, Context& context) {
+  Bytes line_bytes = 0;
+  if constexpr (!std::is_same_v<T, R>) {
+    WSI_ASSIGN_OR_RETURN(line_bytes, CheckedMul(indices.size(), int64_t{sizeof(R)}));
+  }
+  WSI_RETURN_IF_ERROR(context.scratch.Require(0, line_bytes));
+  const Bytes bytes = x.ElementCount() * int64_t{sizeof(T)};
   const Chunks chunks = ChunksOf(pairing.lines.count, pairing.lines.size * 4, kGrain);
   return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
     WSI_RETURN_IF_ERROR(indices.Check(a));
@@ -112,16 +146,9 @@ KernelResult Scatter(const Pairing& pairing, const Indices& indices, Bytes bytes
       std::memcpy(a.outputs[0], a.inputs[0], static_cast<size_t>(bytes));
     }
     // Different lines write different elements.
-    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
-      for (int64_t l = begin; l < end; ++l) {
-        const int64_t from = pairing.lines.Start(l);
-        T* y = a.output<T>(0) + pairing.Start(l);
-        for (int64_t j = 0; j < pairing.lines.size; ++j) {
-          const int64_t at = from + j * pairing.lines.stride;
-          T& element = y[indices.At(a, at) * pairing.stride];
-          element = reduce(element, a.input<T>(2)[at]);
-        }
-      }
+    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
+      R* line = context.scratch.worker<R>(worker);
+      for (int64_t l = begin; l < end; ++l) ScatterLine<T>(a, pairing, indices, l, reduce, line);
     });
     return {};
   });
@@ -177,25 +204,26 @@ KernelResult CompileGatherGrad(const LaunchSpec& launch, Context& context) {
   }
   // Columns are apart, so that what is added to one element keeps its order.
   const Chunks columns = ChunksOf(blocks.inner, std::max(blocks.size, indices.count()) * 2, kGrain);
-  return ForElementType(dx.dtype, [&]<typename T>(std::type_identity<T>) {
+  return ForElementType(dx.dtype, [&]<typename T>(std::type_identity<T>) -> KernelResult {
+    using Sum = typename ColumnSums<T>::Sum;
+    WSI_RETURN_IF_ERROR(ColumnSums<T>::Require(context.scratch, blocks.size, columns));
     return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
       WSI_RETURN_IF_ERROR(indices.Check(a));
-      context.pool.ParallelFor(blocks.outer * columns.count(), [&](int64_t chunk, int) {
+      context.pool.ParallelFor(blocks.outer * columns.count(), [&](int64_t chunk, int worker) {
         const int64_t outer = chunk / columns.count();
         const int64_t begin = columns.begin(chunk % columns.count());
-        const int64_t end = columns.end(chunk % columns.count());
-        T* x = a.output<T>(0) + outer * blocks.size * blocks.inner;
-        const T* y = a.input<T>(0) + outer * indices.count() * blocks.inner;
-        for (int64_t s = 0; s < blocks.size; ++s) {
-          std::fill(x + s * blocks.inner + begin, x + s * blocks.inner + end, T{});
-        }
+        const int64_t width = columns.end(chunk % columns.count()) - begin;
+        const ColumnSums<T> sums(a.output<T>(0) + outer * blocks.size * blocks.inner + begin,
+                                 blocks.size, blocks.inner, width, context.scratch, worker);
+        const T* y = a.input<T>(0) + outer * indices.count() * blocks.inner + begin;
         for (int64_t i = 0; i < indices.count(); ++i) {
-          T* sum = x + indices.At(a, i) * blocks.inner;
+          Sum* sum = sums.Row(indices.At(a, i));
           const T* row = y + i * blocks.inner;
-          for (int64_t j = begin; j < end; ++j) {
-            sum[j] = static_cast<T>(WrappingAdd(sum[j], row[j]));
+          for (int64_t j = 0; j < width; ++j) {
+            sum[j] = WrappingAdd(sum[j], static_cast<Sum>(row[j]));
           }
         }
+        sums.Store();
       });
       return {};
     });
@@ -240,9 +268,14 @@ KernelResult CompileScatterElements(const LaunchSpec& launch, Context& context) 
                        MakePairing(launch, x.shape, launch.inputs[1].shape, axis));
   const std::string reduction = launch.attributes.String("reduction", "none");
   return ForElementType(x.dtype, [&]<typename T>(std::type_identity<T>) -> KernelResult {
+    if constexpr (kIsHalf<T>) {
+      if (reduction == "add" || reduction == "mul") {
+        return Scatter<T>(pairing, indices, x.shape, FindReduction<float>(reduction), context);
+      }
+    }
     const Reduce<T> reduce = FindReduction<T>(reduction);
     if (reduce == nullptr) return CompileError(launch, "unknown reduction " + reduction);
-    return Scatter<T>(pairing, indices, x.shape.ByteCount(x.dtype), reduce, context);
+    return Scatter<T>(pairing, indices, x.shape, reduce, context);
   });
 }
 

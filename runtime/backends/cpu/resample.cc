@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "runtime/backends/cpu/column_sums.h"
 #include "runtime/backends/cpu/element_types.h"
+#include "runtime/backends/cpu/stored_run.h"
 
 namespace wsi::cpu {
 namespace {
@@ -61,35 +63,43 @@ using Arithmetic = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 // y = or += weight * x over `n` elements.
 template <typename T, typename A>
-void Scale(const T* x, int64_t n, A weight, T* y) {
-  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>(weight * static_cast<A>(x[i]));
+void Scale(const T* x, int64_t n, A weight, A* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] = weight * static_cast<A>(x[i]);
 }
 template <typename T, typename A>
-void AddScaled(const T* x, int64_t n, A weight, T* y) {
-  for (int64_t i = 0; i < n; ++i) {
-    y[i] = static_cast<T>(static_cast<A>(y[i]) + weight * static_cast<A>(x[i]));
-  }
+void AddScaled(const T* x, int64_t n, A weight, A* y) {
+  for (int64_t i = 0; i < n; ++i) y[i] += weight * static_cast<A>(x[i]);
+}
+
+// Row `row` of y, whose sums are rounded once: those of 16-bit floats are collected in fp32,
+// kBlock elements at a time.
+template <typename T, typename A = Arithmetic<T>>
+void ResampleRow(const Resampling& r, const LaunchArguments& a, int64_t row) {
+  constexpr DType type = ElementType<T>();
+  const T* x = a.input<T>(0) + row / r.positions * r.size * r.inner;
+  const int64_t entry = row % r.positions * r.taps;
+  const int64_t* indices = a.input<int64_t>(1) + entry;
+  const NarrowedRun<A> stored(type, a.outputs[0], row * r.inner);
+  A buffer[kIsHalf<T> ? kBlock : 1];
+  ForBlocks(type, r.inner, [&](int64_t at, int64_t n) {
+    A* y = stored.At(at, buffer);
+    if (r.taps == 0) std::fill_n(y, n, A{});
+    for (int64_t t = 0; t < r.taps; ++t) {
+      const T* from = x + indices[t] * r.inner + at;
+      const A weight = static_cast<A>(r.Weight(a, entry + t));
+      t == 0 ? Scale(from, n, weight, y) : AddScaled(from, n, weight, y);
+    }
+    stored.Write(at, n, y);
+  });
 }
 
 template <typename T>
 KernelResult Resample(const Resampling& r, Context& context) {
-  using A = Arithmetic<T>;
   const Chunks rows = ChunksOf(r.outer * r.positions, r.inner * r.taps, kGrain);
   return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
     WSI_RETURN_IF_ERROR(CheckIndices(r, a));
     ForChunks(context.pool, rows, [&](int64_t begin, int64_t end, int64_t, int) {
-      for (int64_t row = begin; row < end; ++row) {
-        const T* x = a.input<T>(0) + row / r.positions * r.size * r.inner;
-        const int64_t entry = row % r.positions * r.taps;
-        const int64_t* indices = a.input<int64_t>(1) + entry;
-        T* y = a.output<T>(0) + row * r.inner;
-        if (r.taps == 0) std::fill(y, y + r.inner, T{});
-        for (int64_t t = 0; t < r.taps; ++t) {
-          const T* from = x + indices[t] * r.inner;
-          const A weight = static_cast<A>(r.Weight(a, entry + t));
-          t == 0 ? Scale(from, r.inner, weight, y) : AddScaled(from, r.inner, weight, y);
-        }
-      }
+      for (int64_t row = begin; row < end; ++row) ResampleRow<T>(r, a, row);
     });
     return {};
   });
@@ -100,20 +110,22 @@ template <typename T>
 KernelResult ResampleGrad(const Resampling& r, Context& context) {
   using A = Arithmetic<T>;
   const Chunks columns = ChunksOf(r.inner, std::max(r.size, r.positions * r.taps), kGrain);
+  WSI_RETURN_IF_ERROR(ColumnSums<T>::Require(context.scratch, r.size, columns));
   return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
     WSI_RETURN_IF_ERROR(CheckIndices(r, a));
-    context.pool.ParallelFor(r.outer * columns.count(), [&](int64_t chunk, int) {
+    context.pool.ParallelFor(r.outer * columns.count(), [&](int64_t chunk, int worker) {
       const int64_t outer = chunk / columns.count();
       const int64_t begin = columns.begin(chunk % columns.count());
       const int64_t width = columns.end(chunk % columns.count()) - begin;
-      T* dx = a.output<T>(0) + outer * r.size * r.inner + begin;
+      const ColumnSums<T> sums(a.output<T>(0) + outer * r.size * r.inner + begin, r.size, r.inner,
+                               width, context.scratch, worker);
       const T* dy = a.input<T>(0) + outer * r.positions * r.inner + begin;
-      for (int64_t s = 0; s < r.size; ++s) std::fill_n(dx + s * r.inner, width, T{});
       for (int64_t i = 0; i < r.positions * r.taps; ++i) {
         const A weight = static_cast<A>(r.Weight(a, i));
         if (weight == A{0}) continue;
-        AddScaled(dy + i / r.taps * r.inner, width, weight, dx + a.input<int64_t>(1)[i] * r.inner);
+        AddScaled(dy + i / r.taps * r.inner, width, weight, sums.Row(a.input<int64_t>(1)[i]));
       }
+      sums.Store();
     });
     return {};
   });

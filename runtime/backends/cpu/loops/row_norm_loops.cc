@@ -23,8 +23,8 @@ double Sum(int64_t n, F f) {
   return total;
 }
 
-double Mean(const float* x, int64_t n) {
-  return Sum(n, [x](int64_t i) { return x[i]; }) / static_cast<double>(n);
+double SumOfRow(const float* x, int64_t n) {
+  return Sum(n, [x](int64_t i) { return x[i]; });
 }
 
 double Squares(const float* x, int64_t n, float center) {
@@ -62,7 +62,7 @@ void GradApply(const float* __restrict dy, const float* __restrict x, int64_t n,
 }  // namespace
 
 extern const RowNormLoops kRowNormLoops = {
-    .mean = Mean,
+    .sum = SumOfRow,
     .squares = Squares,
     .apply = Apply,
     .grad_sums = GradSums,

@@ -9,8 +9,8 @@
 namespace wsi::cpu {
 
 struct RowNormLoops {
-  // The mean of a row, and its sum of squared deviations from `center`.
-  double (*mean)(const float* x, int64_t n);
+  // Of a row or a part of it: the sum, and the sum of squared deviations from `center`.
+  double (*sum)(const float* x, int64_t n);
   double (*squares)(const float* x, int64_t n, float center);
   // y = (x - mean) * inverse * scale + bias; bias may be null.
   void (*apply)(const float* x, int64_t n, float mean, float inverse, const float* scale,
