@@ -59,13 +59,20 @@ Placement PlaceInOrder(std::span<const SizedRange> items, std::span<const size_t
   return result;
 }
 
+// The height to stop at: what the caller asks for, but not far above the lower bound, since
+// what is saved here is worth more than the search.
+Bytes GoodEnough(Bytes lower_bound, const PlacementOptions& options) {
+  const Bytes near = lower_bound + lower_bound / 20;
+  return std::max(lower_bound, std::min(options.good_enough, near));
+}
+
 // The placement problem with the best answer so far.
 class Search {
  public:
   Search(std::span<const SizedRange> items, const PlacementOptions& options)
       : items_(items),
         alignment_(options.alignment),
-        bound_(std::max(PlacementLowerBound(items, options.alignment), options.good_enough)),
+        bound_(GoodEnough(PlacementLowerBound(items, options.alignment), options)),
         work_left_(options.max_work) {
     for (size_t i = 0; i < items.size(); ++i) {
       if (TakesRoom(items[i])) by_size_.push_back(i);

@@ -225,6 +225,7 @@ Status Rewriter::WriteOp(int position) {
   NodeId id = old;
   if (scheduled.is_repeat) {
     std::vector<std::string> names;
+    names.reserve(outputs.size());
     for (const ValueId output : outputs) {
       names.push_back(output.valid() ? graph_.value(output).name + ".again" : "");
     }

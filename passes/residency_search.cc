@@ -343,7 +343,7 @@ ResidencyAnswer Search::Run() {
     // Everything away takes the least device memory that any plan does.
     const bool is_away = candidates.size() == 1 && goal_.may_offload;
     if (is_away && candidate.cost.excess > 0) return Answer(std::move(candidate));
-    if (candidates.empty() && goal_.start != nullptr) {
+    if (candidates.empty() && goal_.start != nullptr && !goal_.first_fit) {
       std::optional<ResidencyAnswer> answer = GoOn(*goal_.start, candidate.cost.seconds);
       if (answer) return std::move(*answer);
     }

@@ -5,7 +5,7 @@ import unittest
 import numpy
 from onnx import TensorProto, helper
 
-from programs import (INVALID, IO, USAGE, ProgramTest, edit_manifest, run, save_model,
+from programs import (INVALID, IO, RESOURCES, USAGE, ProgramTest, edit_manifest, run, save_model,
                       write_tiny_model)
 
 
@@ -102,6 +102,21 @@ class BadModel(ProgramTest):
             with self.subTest(option=option):
                 self.fail_with(USAGE, "wsic", "compile", path, "-o", self.folder / "out.plan",
                                *option, saying=option[0])
+
+    def test_budgets_that_nothing_fits(self):
+        path = self.folder / "tiny.onnx"
+        write_tiny_model(path)
+        out = self.folder / "out.plan"
+        for option, saying in ((("--device-mem", "0"), "the smallest device that this step fits"),
+                               (("--device-mem", "1KiB"), "the largest operator is"),
+                               (("--device-mem", "100TiB"), "this machine has"),
+                               (("--device-mem", "1GiB", "--host-mem", "100TiB"), "--host-mem"),
+                               (("--memory", "resident", "--device-mem", "4KiB"), "does not fit")):
+            with self.subTest(option=option):
+                done = run("wsic", "compile", path, "-o", out, *option)
+                self.assertEqual(done.returncode, RESOURCES, done.stderr)
+                self.assertIn(saying, done.stderr)
+                self.assertFalse(out.exists())
 
     def test_damaged_weights(self):
         path = self.folder / "tiny.onnx"
