@@ -1,6 +1,7 @@
 #include "frontends/onnx/graph_importer.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -69,6 +70,18 @@ std::string Unprefixed(const Status& status, const onnx::NodeProto& proto, const
   return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
 }
 
+// Weights of a matrix product behind flattened maps fit one size of the images.
+std::string SizeHint(const onnx::NodeProto& proto, const ImportState& state) {
+  const bool product = proto.op_type() == "Gemm" || proto.op_type() == "MatMul";
+  if (!product || state.options.input_size.empty()) return {};
+  const std::string asked = fmt::to_string(fmt::join(state.options.input_size, "x"));
+  if (state.replaced_size.empty()) {
+    return "its weights may be made for another size than --input-size " + asked;
+  }
+  return fmt::format("the model is made for images of {}, not for --input-size {}",
+                     state.replaced_size, asked);
+}
+
 }  // namespace
 
 bool IsOnnxDomain(std::string_view domain) { return domain.empty() || domain == "ai.onnx"; }
@@ -121,7 +134,10 @@ void GraphImporter::ImportCanonical(onnx::NodeProto& proto, int index, const std
   if (status.ok()) status = canonicalizer->import(node);
   if (status.ok()) status = node.CheckAttributes();
   if (status.ok()) status = CheckFolded(proto, node);
-  if (!status.ok()) state_.Report(name, QualifiedOp(proto), Unprefixed(status, proto, node));
+  if (!status.ok()) {
+    state_.Report(name, QualifiedOp(proto), Unprefixed(status, proto, node),
+                  SizeHint(proto, state_));
+  }
   Define(proto, name, status.ok() ? node.results() : std::vector<ValueId>());
 }
 

@@ -1,7 +1,10 @@
 // Model inputs: types, and sizes bound from the options.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
+#include <span>
 
 #include "frontends/onnx/import_state.h"
 #include "frontends/onnx/onnx_proto.h"
@@ -41,6 +44,7 @@ class InputBinder {
       WSI_ASSIGN_OR_RETURN(const int64_t size, BindAxis(type.shape().dim(axis), axis, rank));
       sizes.push_back(size);
     }
+    NoteReplacedSize(type.shape(), sizes);
     Value value;
     WSI_ASSIGN_OR_RETURN(value.shape, Shape::Make(sizes));
     value.name = input.name();
@@ -75,6 +79,17 @@ class InputBinder {
       }
     }
     return *size;
+  }
+
+  // Remembers spatial sizes of the model where they are all known and others are bound.
+  void NoteReplacedSize(const onnx::TensorShapeProto& shape, const std::vector<int64_t>& sizes) {
+    std::vector<int64_t> own;
+    for (int axis = 2; axis < shape.dim_size(); ++axis) {
+      if (!shape.dim(axis).has_dim_value()) return;
+      own.push_back(shape.dim(axis).dim_value());
+    }
+    if (std::ranges::equal(own, std::span(sizes).subspan(sizes.size() - own.size()))) return;
+    state_.replaced_size = fmt::to_string(fmt::join(own, "x"));
   }
 
   ImportState& state_;

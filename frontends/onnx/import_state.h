@@ -38,6 +38,7 @@ struct ImportState {
   Bytes folded_bytes = 0;
   // By value: contents worked out from ImportOptions::input_contents.
   std::map<int32_t, Tensor> known;
+  std::string replaced_size;  // "HxW" that an input states and the options replace.
   std::vector<Problem> problems;
 
   // Names as they stand in the file; `message` and `hint` printable already.

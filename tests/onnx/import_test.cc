@@ -177,6 +177,22 @@ TEST(Import, SizesThatCannotBeBound) {
             "--input-size HxW and --batch N)");
 }
 
+// What is behind a Flatten fits one size.
+TEST(Import, AnotherSizeThanTheWeightsAreMadeFor) {
+  const auto model = [](int64_t side) {
+    TestModel flat(13);
+    flat.Input("x", {1, 1, side, side}).Output("y").Initializer(Zeros({9, 2}, "w"));
+    flat.Node("Flatten", {"x"}, {"f"}).Node("MatMul", {"f", "w"}, {"y"});
+    return flat;
+  };
+  const std::string problem =
+      "error: 1 problem: MatMul 'y': shapes [1,24] and [9,2] disagree on the inner size: 24 and 9";
+  EXPECT_EQ(ImportNodes(model(3), Sized()),
+            problem + " (the model is made for images of 3x3, not for --input-size 4x6)");
+  EXPECT_EQ(ImportNodes(model(-1), Sized()),
+            problem + " (its weights may be made for another size than --input-size 4x6)");
+}
+
 // One symbol, bound by --batch where it is axis 0, has that size elsewhere, too.
 TEST(Import, SymbolsBindAlikeEverywhere) {
   const auto model = [](int64_t fixed) {

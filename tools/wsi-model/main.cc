@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
   app.add_option("--classes", arguments.options.classes, "outputs")->capture_default_str();
   app.add_option("--seed", arguments.options.seed, "of the weights")->capture_default_str();
   app.add_option("--input-size", arguments.input_size,
-                 "HxW (default: bound when the model is compiled)");
+                 "HxW (default: bound when the model is compiled; 224x224 for vgg16)");
   app.add_flag("--force", arguments.force, "replace an existing file");
   app.set_version_flag("--version", WSI_VERSION);
   try {
