@@ -75,13 +75,13 @@ void AddScaled(const T* x, int64_t n, A weight, A* y) {
 // kBlock elements at a time.
 template <typename T, typename A = Arithmetic<T>>
 void ResampleRow(const Resampling& r, const LaunchArguments& a, int64_t row) {
-  constexpr DType type = ElementType<T>();
+  constexpr DType kType = ElementType<T>();
   const T* x = a.input<T>(0) + row / r.positions * r.size * r.inner;
   const int64_t entry = row % r.positions * r.taps;
   const int64_t* indices = a.input<int64_t>(1) + entry;
-  const NarrowedRun<A> stored(type, a.outputs[0], row * r.inner);
+  const NarrowedRun<A> stored(kType, a.outputs[0], row * r.inner);
   A buffer[kIsHalf<T> ? kBlock : 1];
-  ForBlocks(type, r.inner, [&](int64_t at, int64_t n) {
+  ForBlocks(kType, r.inner, [&](int64_t at, int64_t n) {
     A* y = stored.At(at, buffer);
     if (r.taps == 0) std::fill_n(y, n, A{});
     for (int64_t t = 0; t < r.taps; ++t) {
