@@ -110,8 +110,17 @@ Result<FittedMemory> FitMemory(std::span<const Graph* const> scheduled,
         return options.device_budget == 0 || graph.device_bytes() <= options.device_budget;
       });
   if (is_resident) return as_it_is;
-  Fitter fitter(scheduled, options, run, assign);
-  Result<FittedMemory> fitted = fitter.Fit({});
+  // Where the fast plans that were found leave holes that are too large, the plan that asks
+  // for the least memory may still fit.
+  MemoryOptions least = options;
+  least.first_fit = true;
+  const auto fit = [&](const std::set<std::string, std::less<>>& homed) {
+    Result<FittedMemory> found = Fitter(scheduled, options, run, assign).Fit(homed);
+    const bool is_short = !found.ok() && found.status().code() == ErrorCode::kResources;
+    return is_short && !options.first_fit ? Fitter(scheduled, least, run, assign).Fit(homed)
+                                          : std::move(found);
+  };
+  Result<FittedMemory> fitted = fit({});
   const bool may_home = options.offload && !options.keep_state && options.device_budget > 0;
   if (fitted.ok() || !may_home || fitted.status().code() != ErrorCode::kResources) return fitted;
   std::set<std::string, std::less<>> homed;
@@ -119,7 +128,7 @@ Result<FittedMemory> FitMemory(std::span<const Graph* const> scheduled,
     homed.merge(HomeableValues(*graph, SmallestMoved(options.device_budget)));
   }
   if (homed.empty()) return fitted;
-  return fitter.Fit(homed);
+  return fit(homed);
 }
 
 Result<Bytes> SmallestDeviceBudget(std::span<const Graph* const> scheduled,
