@@ -6,6 +6,7 @@
 
 #include "compiler/ops/op_def.h"
 #include "passes/liveness.h"
+#include "passes/node_seconds.h"
 #include "passes/order_builder.h"
 #include "runtime/timing/launch_time.h"
 
@@ -49,16 +50,7 @@ class Reader {
 
 void Reader::AddOp(NodeId id) {
   const Node& node = graph_.node(id);
-  const OpDef* def = FindOp(node.op);
   const auto position = static_cast<int>(schedule_.ops.size());
-  const OpView view(graph_, id);
-  const Cost cost = def->cost == nullptr ? Cost{} : def->cost(view);
-  DType type = DType::kF32;
-  if (view.input_count() > 0 && view.HasInput(0)) {
-    type = view.input(0).dtype;
-  } else if (view.output_count() > 0 && view.HasOutput(0)) {
-    type = view.output(0).dtype;
-  }
   for (const ValueId output : node.outputs) {
     if (!output.valid()) continue;
     made_[root(output)] = position;
@@ -71,8 +63,7 @@ void Reader::AddOp(NodeId id) {
     last_use_[root(input)] = position;
   }
   schedule_.ops.push_back(id);
-  schedule_.seconds.push_back(LaunchSeconds(rates_, node.op, def->is_matrix && !cost.vector_only,
-                                            type, cost.flops, cost.bytes));
+  schedule_.seconds.push_back(NodeSeconds(graph_, id, rates_));
   schedule_.others.emplace_back();
 }
 

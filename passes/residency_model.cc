@@ -6,7 +6,7 @@
 
 #include "compiler/ops/op_def.h"
 #include "passes/liveness.h"
-#include "runtime/timing/launch_time.h"
+#include "passes/node_seconds.h"
 
 namespace wsi {
 namespace {
@@ -108,14 +108,10 @@ void AddOnce(std::vector<int>& list, int item) {
 void ModelBuilder::AddOp(NodeId id) {
   const Node& node = graph_.node(id);
   const OpDef* def = FindOp(node.op);
-  const OpView view(graph_, id);
   const auto at = static_cast<int>(model_.ops.size());
   ModelOp op;
   op.node = id;
-  const Cost cost = def->cost == nullptr ? Cost{} : def->cost(view);
-  const DType type = view.input_count() > 0 && view.HasInput(0) ? view.input(0).dtype : DType::kF32;
-  op.seconds = LaunchSeconds(rates_, node.op, def->is_matrix && !cost.vector_only, type, cost.flops,
-                             cost.bytes);
+  op.seconds = NodeSeconds(graph_, id, rates_);
   op.workspace = AlignUp(WorkspaceBytes(graph_, id), kBufferAlignment);
   for (const ValueId input : node.inputs) {
     if (const int m = MemoryOf(input); m >= 0) AddOnce(op.reads, m);

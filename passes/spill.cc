@@ -8,6 +8,7 @@
 
 #include "compiler/ops/op_def.h"
 #include "passes/liveness.h"
+#include "passes/node_seconds.h"
 #include "passes/order_builder.h"
 #include "passes/pass_options.h"
 #include "runtime/timing/launch_time.h"
@@ -55,17 +56,7 @@ class Spiller {
 void Spiller::FindTimes() {
   starts_.push_back(0);
   for (const NodeId id : graph_.order()) {
-    const Node& node = graph_.node(id);
-    const OpDef* def = FindOp(node.op);
-    double seconds = 0;
-    if (def->lowers_to == LowersTo::kLaunch && !def->is_view && def->cost != nullptr) {
-      const OpView view(graph_, id);
-      const Cost cost = def->cost(view);
-      const DType type = view.HasInput(0) ? view.input(0).dtype : DType::kF32;
-      seconds = LaunchSeconds(options_.rates, node.op, def->is_matrix && !cost.vector_only, type,
-                              cost.flops, cost.bytes);
-    }
-    starts_.push_back(starts_.back() + seconds);
+    starts_.push_back(starts_.back() + NodeSeconds(graph_, id, options_.rates));
   }
 }
 
