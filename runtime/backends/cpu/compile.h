@@ -12,6 +12,7 @@
 #include "runtime/backends/cpu/scratch.h"
 #include "runtime/backends/cpu/storage.h"
 #include "runtime/backends/cpu/thread_pool.h"
+#include "runtime/backends/function_kernel.h"
 
 namespace wsi::cpu {
 
@@ -24,29 +25,7 @@ struct Context {
   DnnlRuntime& dnnl;
 };
 
-using KernelResult = Result<std::unique_ptr<Kernel>>;
 using CompileFunction = KernelResult (*)(const LaunchSpec& launch, Context& context);
-
-// A kernel that calls `run`, a Status(const LaunchArguments&) or a void one.
-template <typename F>
-KernelResult MakeKernel(F run) {
-  class FunctionKernel final : public Kernel {
-   public:
-    explicit FunctionKernel(F f) : run_(std::move(f)) {}
-    Status Run(const LaunchArguments& arguments) override {
-      if constexpr (std::is_void_v<decltype(run_(arguments))>) {
-        run_(arguments);
-        return {};
-      } else {
-        return run_(arguments);
-      }
-    }
-
-   private:
-    F run_;
-  };
-  return std::unique_ptr<Kernel>(std::make_unique<FunctionKernel>(std::move(run)));
-}
 
 // "Conv 'layer1.conv1' on cpu: <what>", kInvalidInput.
 Status CompileError(const LaunchSpec& launch, std::string_view what);

@@ -7,7 +7,7 @@
 #include "runtime/backends/cpu/events.h"
 #include "runtime/backends/cpu/kernel_table.h"
 #include "runtime/backends/cpu/lanes.h"
-#include "runtime/backends/cpu/mapped_arena.h"
+#include "runtime/backends/mapped_arena.h"
 #include "runtime/backends/cpu/onednn.h"
 
 namespace wsi {
@@ -32,10 +32,10 @@ class CpuBackend final : public Backend {
   }
 
   Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override {
-    return cpu::MapArena("device", bytes, &reserved_);
+    return MapArena("device", bytes, &reserved_);
   }
   Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override {
-    return cpu::MapArena("host", bytes, &reserved_);
+    return MapArena("host", bytes, &reserved_);
   }
 
   Status SetEventCount(int events) override {

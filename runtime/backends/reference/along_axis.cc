@@ -5,7 +5,7 @@
 
 #include "runtime/backends/reference/element_types.h"
 #include "runtime/backends/reference/kernels.h"
-#include "runtime/backends/reference/rows.h"
+#include "runtime/backends/rows.h"
 
 namespace wsi::reference {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "runtime/backends/reference/element_types.h"
 #include "runtime/backends/reference/kernels.h"
-#include "runtime/backends/reference/rows.h"
+#include "runtime/backends/rows.h"
 #include "runtime/backends/reference/walk.h"
 
 namespace wsi::reference {

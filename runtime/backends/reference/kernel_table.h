@@ -2,15 +2,13 @@
 // none.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string_view>
 
-#include "runtime/backends/backend.h"
+#include "runtime/backends/function_kernel.h"
 
 namespace wsi::reference {
 
-using KernelResult = Result<std::unique_ptr<Kernel>>;
 using CompileFunction = KernelResult (*)(const LaunchSpec& launch);
 
 // Exactly one of compile and none_because.

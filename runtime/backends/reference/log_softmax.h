@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "runtime/backends/reference/rows.h"
+#include "runtime/backends/rows.h"
 
 namespace wsi::reference {
 

@@ -5,7 +5,7 @@
 
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
-#include "runtime/backends/reference/window.h"
+#include "runtime/backends/window.h"
 
 namespace wsi::reference {
 namespace {

@@ -1,8 +1,8 @@
-#include "runtime/backends/reference/window.h"
+#include "runtime/backends/window.h"
 
 #include <limits>
 
-namespace wsi::reference {
+namespace wsi {
 namespace {
 
 // Keeps (kernel - 1) * dilation + pads within int64_t.
@@ -61,4 +61,4 @@ Shape ReadInputShape(LaunchCheck& check, int rank) {
   return shape.ok() ? *shape : Shape();
 }
 
-}  // namespace wsi::reference
+}  // namespace wsi

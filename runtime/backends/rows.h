@@ -5,7 +5,7 @@
 
 #include "runtime/base/shape.h"
 
-namespace wsi::reference {
+namespace wsi {
 
 // Element j of row (outer, inner) lies at (outer * length + j) * inner_count + inner.
 struct Rows {
@@ -34,4 +34,4 @@ void ForEachRow(const Rows& rows, F f) {
   }
 }
 
-}  // namespace wsi::reference
+}  // namespace wsi

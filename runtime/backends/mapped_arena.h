@@ -6,7 +6,7 @@
 
 #include "runtime/backends/backend.h"
 
-namespace wsi::cpu {
+namespace wsi {
 
 // `what` ("device", "host") is for messages. Refuses more than the machine's or the
 // process's memory limits leave free beside the `*reserved` bytes of other arenas, which
@@ -18,4 +18,4 @@ Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes, Byte
 // control group.
 Bytes AvailableMemory();
 
-}  // namespace wsi::cpu
+}  // namespace wsi

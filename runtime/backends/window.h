@@ -5,9 +5,9 @@
 #include <array>
 #include <cstdint>
 
-#include "runtime/backends/reference/launch_check.h"
+#include "runtime/backends/launch_check.h"
 
-namespace wsi::reference {
+namespace wsi {
 
 using Index3 = std::array<int64_t, 3>;
 
@@ -23,12 +23,12 @@ struct Window {
   Index3 pad_begin{0, 0, 0};
   Index3 pad_end{0, 0, 0};
 
-  int64_t InPositions() const { return in[0] * in[1] * in[2]; }
-  int64_t OutPositions() const { return out[0] * out[1] * out[2]; }
-  int64_t KernelPositions() const { return kernel[0] * kernel[1] * kernel[2]; }
+  constexpr int64_t InPositions() const { return in[0] * in[1] * in[2]; }
+  constexpr int64_t OutPositions() const { return out[0] * out[1] * out[2]; }
+  constexpr int64_t KernelPositions() const { return kernel[0] * kernel[1] * kernel[2]; }
 
   // The input coordinates that tap `k` of output `o` reads, or false where it is padding.
-  bool Tap(const Index3& o, const Index3& k, Index3& i) const {
+  constexpr bool Tap(const Index3& o, const Index3& k, Index3& i) const {
     bool inside = true;
     for (size_t a = 0; a < 3; ++a) {
       i[a] = o[a] * stride[a] + k[a] * dilation[a] - pad_begin[a];
@@ -37,7 +37,7 @@ struct Window {
     return inside;
   }
   // Whether `i`, from Tap, lies within the padded input: ceil_mode goes beyond it.
-  bool InPadded(const Index3& i) const {
+  constexpr bool InPadded(const Index3& i) const {
     return i[0] < in[0] + pad_end[0] && i[1] < in[1] + pad_end[1] && i[2] < in[2] + pad_end[2];
   }
 };
@@ -63,4 +63,4 @@ Window ReadWindow(LaunchCheck& check, const Shape& input, const Shape& output);
 // The shape in attribute input_shape, of rank `rank`.
 Shape ReadInputShape(LaunchCheck& check, int rank);
 
-}  // namespace wsi::reference
+}  // namespace wsi

@@ -1,4 +1,4 @@
-#include "runtime/backends/cpu/mapped_arena.h"
+#include "runtime/backends/mapped_arena.h"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -11,7 +11,7 @@
 #include <limits>
 #include <string>
 
-namespace wsi::cpu {
+namespace wsi {
 namespace {
 
 constexpr Bytes kHugePage = Bytes{2} << 20;
@@ -96,4 +96,4 @@ Result<std::unique_ptr<Arena>> MapArena(std::string_view what, Bytes bytes, Byte
   return std::unique_ptr<Arena>(std::make_unique<MappedArena>(mapping, mapped, bytes, reserved));
 }
 
-}  // namespace wsi::cpu
+}  // namespace wsi
