@@ -84,7 +84,7 @@ Status ImportShrink(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(1));
   const ValueId x = n.Input(0);
   const double bias = n.Float("bias", 0);
-  const double lambd = n.Float("lambd", 0.5F);
+  const double lambd = n.Float("lambd", 0.5);
   WSI_ASSIGN_OR_RETURN(const ValueId zero, n.NumberLike(x, 0));
   WSI_ASSIGN_OR_RETURN(const ValueId below, WithNumber(n, "Less", x, -lambd));
   WSI_ASSIGN_OR_RETURN(const ValueId above, WithNumber(n, "Greater", x, lambd));

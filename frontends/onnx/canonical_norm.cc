@@ -81,12 +81,12 @@ Status GiveStateless(NodeImport& n, bool training) {
     WSI_ASSIGN_OR_RETURN(ValueId centered, n.Emit("Sub", {n.Input(0), center}));
     WSI_ASSIGN_OR_RETURN(centered, n.Emit("Mul", {centered, centered}));
     WSI_ASSIGN_OR_RETURN(variance, n.Emit("ReduceMean", {centered}, all));
-    const double momentum = n.Float("momentum", 0.9F);
+    const double momentum = n.Float("momentum", 0.9);
     if (n.WantsOutput(1)) WSI_RETURN_IF_ERROR(GiveAverage(n, 1, n.Input(3), mean, momentum));
     if (n.WantsOutput(2)) WSI_RETURN_IF_ERROR(GiveAverage(n, 2, n.Input(4), variance, momentum));
   }
   n.Ignore("momentum");
-  WSI_ASSIGN_OR_RETURN(const ValueId epsilon, n.NumberLike(variance, n.Float("epsilon", 1e-5F)));
+  WSI_ASSIGN_OR_RETURN(const ValueId epsilon, n.NumberLike(variance, n.Float("epsilon", 1e-5)));
   WSI_ASSIGN_OR_RETURN(ValueId deviation, n.Emit("Add", {variance, epsilon}));
   WSI_ASSIGN_OR_RETURN(deviation, n.Emit("Sqrt", {deviation}));
   WSI_ASSIGN_OR_RETURN(ValueId factor, n.Emit("Div", {n.Input(1), deviation}));
@@ -113,8 +113,8 @@ Status ImportBatchNormalization(NodeImport& n) {
   WSI_ASSIGN_OR_RETURN(const ValueId mean, OwnState(n, 3));
   WSI_ASSIGN_OR_RETURN(const ValueId variance, OwnState(n, 4));
   return n.GiveMany("BatchNormalization", {n.Input(0), n.Input(1), n.Input(2), mean, variance},
-                    {{"epsilon", n.Float("epsilon", 1e-5F)},
-                     {"momentum", n.Float("momentum", 0.9F)},
+                    {{"epsilon", n.Float("epsilon", 1e-5)},
+                     {"momentum", n.Float("momentum", 0.9)},
                      {"training_mode", training}},
                     training != 0 ? 3 : 1);
 }
@@ -150,7 +150,7 @@ Status ImportGroupNormalization(NodeImport& n) {
     WSI_ASSIGN_OR_RETURN(bias, SpreadOverGroup(n, 2, groups, channels));
   }
   return n.Give("GroupNormalization", {n.Input(0), scale, bias},
-                {{"num_groups", groups}, {"epsilon", n.Float("epsilon", 1e-5F)}});
+                {{"num_groups", groups}, {"epsilon", n.Float("epsilon", 1e-5)}});
 }
 
 // A group of its own for every channel.
@@ -158,7 +158,7 @@ Status ImportInstanceNormalization(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(3));
   if (n.InputShape(0).rank() < 2) return InvalidInput("its input has no channels");
   return n.Give("GroupNormalization", n.inputs(),
-                {{"num_groups", n.InputShape(0)[1]}, {"epsilon", n.Float("epsilon", 1e-5F)}});
+                {{"num_groups", n.InputShape(0)[1]}, {"epsilon", n.Float("epsilon", 1e-5)}});
 }
 
 // Opset 12 states the mode; before, the operator is there only in a training graph.

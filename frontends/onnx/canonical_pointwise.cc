@@ -84,9 +84,9 @@ Status ImportCastLike(NodeImport& n) {
 Status ImportWithAlpha(NodeImport& n) {
   if (n.op() == "HardSigmoid") {
     return n.Give(n.op(), n.inputs(),
-                  {{"alpha", n.Float("alpha", 0.2F)}, {"beta", n.Float("beta", 0.5F)}});
+                  {{"alpha", n.Float("alpha", 0.2)}, {"beta", n.Float("beta", 0.5)}});
   }
-  return n.Give(n.op(), n.inputs(), {{"alpha", n.Float("alpha", n.op() == "Elu" ? 1.0F : 0.01F)}});
+  return n.Give(n.op(), n.inputs(), {{"alpha", n.Float("alpha", n.op() == "Elu" ? 1.0 : 0.01)}});
 }
 
 // a <= b is a < b or a = b, false with NaN on either side.

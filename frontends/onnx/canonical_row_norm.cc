@@ -61,7 +61,7 @@ Status ImportRowNormalization(NodeImport& n) {
     WSI_ASSIGN_OR_RETURN(inputs.emplace_back(), Fitted(n, i, elements, dtype));
   }
   return n.GiveMany(n.op(), std::move(inputs),
-                    {{"axis", int64_t{axis}}, {"epsilon", n.Float("epsilon", 1e-5F)}},
+                    {{"axis", int64_t{axis}}, {"epsilon", n.Float("epsilon", 1e-5)}},
                     layer ? 3 : 1);
 }
 
@@ -134,7 +134,7 @@ Status ImportLRN(NodeImport& n) {
   const int64_t size = n.RequiredInt("size");
   if (size < 1) return InvalidInput(fmt::format("size is {}; allowed is 1 and more", size));
   const auto spatial = static_cast<size_t>(shape.rank() - 2);
-  const double factor = n.Float("alpha", 1e-4F) / static_cast<double>(size);
+  const double factor = n.Float("alpha", 1e-4) / static_cast<double>(size);
   WSI_ASSIGN_OR_RETURN(const Tensor band, BandWeight(channels, std::min(size, 2 * channels), factor,
                                                      static_cast<int>(spatial)));
   WSI_ASSIGN_OR_RETURN(Tensor weight, band.Cast(n.InputType(0)));

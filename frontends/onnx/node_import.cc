@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <iterator>
+#include <limits>
 #include <utility>
 
 #include "compiler/ops/op_def.h"
@@ -12,6 +17,21 @@
 namespace wsi {
 
 using onnx::AttributeProto;
+
+namespace {
+
+// The number that the shortest decimal of `stored` says: exporters round 1e-3 to the nearest
+// float, 4.7e-8 off, which fp64 gradients show. As a float it is the same.
+double MeantBy(float stored) {
+  if (!(std::abs(stored) < std::numeric_limits<float>::max())) return static_cast<double>(stored);
+  std::array<char, 32> digits{};
+  const auto [end, error] = std::to_chars(digits.begin(), digits.end(), stored);
+  double meant = 0;
+  WSI_CHECK(error == std::errc() && std::from_chars(digits.data(), end, meant).ec == std::errc());
+  return meant;
+}
+
+}  // namespace
 
 NodeImport::NodeImport(ImportState& state, onnx::NodeProto& proto, int index,
                        std::vector<ValueId> inputs)
@@ -61,7 +81,7 @@ int64_t NodeImport::RequiredInt(std::string_view name) {
 
 double NodeImport::Float(std::string_view name, double otherwise) {
   const AttributeProto* attribute = FindTyped(name, AttributeProto::FLOAT, "a float");
-  return attribute == nullptr ? otherwise : static_cast<double>(attribute->f());
+  return attribute == nullptr ? otherwise : MeantBy(attribute->f());
 }
 
 std::string NodeImport::String(std::string_view name, std::string_view otherwise) {
@@ -78,7 +98,9 @@ std::vector<int64_t> NodeImport::Ints(std::string_view name, std::vector<int64_t
 std::vector<double> NodeImport::Floats(std::string_view name) {
   const AttributeProto* attribute = FindTyped(name, AttributeProto::FLOATS, "a list of floats");
   if (attribute == nullptr) return {};
-  return {attribute->floats().begin(), attribute->floats().end()};
+  std::vector<double> meant;
+  std::ranges::transform(attribute->floats(), std::back_inserter(meant), MeantBy);
+  return meant;
 }
 
 onnx::TensorProto* NodeImport::TensorAttribute(std::string_view name) {

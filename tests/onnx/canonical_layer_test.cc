@@ -1,6 +1,10 @@
 // Convolution, pooling, normalization and dropout in the forms of each opset.
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <string>
+#include <utility>
+
 #include "tests/onnx/test_model.h"
 
 namespace wsi {
@@ -30,6 +34,22 @@ TEST(CanonicalLayer, AutoPadResolvesToPads) {
   EXPECT_EQ(ImportNodes(even),
             "%y : f32[1,1,5,5] = MaxPool(%x) {ceil_mode=0, dilations=[1, 1], kernel_shape=[2, 2], "
             "pads=[1, 1, 0, 0], strides=[1, 1]}\n");
+}
+
+TEST(CanonicalLayer, FloatsAreTheNumbersThatTheirShortestDecimalsSay) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (const auto& [stored, printed] : {std::pair{1e-3F, "0.001"},
+                                        {-0.1F, "-0.1"},
+                                        {1.0F / 6, "0.16666667"},
+                                        {3.5e37F, "3.5e+37"},
+                                        {1e-45F, "1e-45"},
+                                        {0.0F, "0.0"},
+                                        {-kInfinity, "-inf"}}) {
+    TestModel model(13);
+    model.Input("x", {2}).Output("y").Node("LeakyRelu", {"x"}, {"y"}, {A("alpha", stored)});
+    EXPECT_EQ(ImportNodes(model),
+              std::string("%y : f32[2] = LeakyRelu(%x) {alpha=") + printed + "}\n");
+  }
 }
 
 TEST(CanonicalLayer, HostileConvolutions) {
@@ -79,7 +99,7 @@ TestModel BatchNorm(int64_t opset, std::initializer_list<std::string> outputs,
 
 const std::string kBatchNorm =
     "%y : f32[1,2,3,3] = BatchNormalization(%x, %scale, %bias, %mean, %var) "
-    "{epsilon=9.999999747378752e-06, momentum=0.8999999761581421, training_mode=";
+    "{epsilon=1e-05, momentum=0.9, training_mode=";
 
 TEST(CanonicalLayer, BatchNormalizationOfEachOpset) {
   EXPECT_EQ(ImportNodes(BatchNorm(7, {"y"}, {A("spatial", 1)})), kBatchNorm + "0}\n");
@@ -99,7 +119,7 @@ TEST(CanonicalLayer, BatchNormalizationOfEachOpset) {
 TEST(CanonicalLayer, RunningStatisticsThatAreReadComeAlong) {
   EXPECT_EQ(ImportNodes(BatchNorm(15, {"y", "m", "v"}, {A("training_mode", 1)}).Output("v")),
             "%y : f32[1,2,3,3], _, %v : f32[2] = BatchNormalization(%x, %scale, %bias, %mean, "
-            "%var) {epsilon=9.999999747378752e-06, momentum=0.8999999761581421, "
+            "%var) {epsilon=1e-05, momentum=0.9, "
             "training_mode=1}\n");
 }
 
@@ -116,7 +136,7 @@ TEST(CanonicalLayer, GroupNormalizationBeforeOpset21HasScalesPerGroup) {
             "%y/Expand.1 : f32[2,2] = Expand(%y/Reshape.2) {shape=[2, 2]}\n"
             "%y/Reshape.3 : f32[4] = Reshape(%y/Expand.1) {shape=[4]}\n"
             "%y : f32[1,4,3,3] = GroupNormalization(%x, %y/Reshape.1, %y/Reshape.3) "
-            "{epsilon=9.999999747378752e-06, num_groups=2}\n");
+            "{epsilon=1e-05, num_groups=2}\n");
 }
 
 TEST(CanonicalLayer, InstanceNormalizationHasAGroupPerChannel) {
@@ -125,7 +145,7 @@ TEST(CanonicalLayer, InstanceNormalizationHasAGroupPerChannel) {
   model.Initializer(Zeros({4}, "s")).Initializer(Zeros({4}, "b"));
   model.Node("InstanceNormalization", {"x", "s", "b"}, {"y"});
   EXPECT_EQ(ImportNodes(model),
-            "%y : f32[1,4,3,3] = GroupNormalization(%x, %s, %b) {epsilon=9.999999747378752e-06, "
+            "%y : f32[1,4,3,3] = GroupNormalization(%x, %s, %b) {epsilon=1e-05, "
             "num_groups=4}\n");
 }
 
