@@ -28,7 +28,7 @@ enum class Weight : uint8_t {
 bool IsExact(DType from, DType to) {
   if (from == to) return true;
   const bool is_half = from == DType::kF16 || from == DType::kBF16;
-  const bool is_byte = from == DType::kBool || from == DType::kU8 || from == DType::kI8;
+  const bool is_byte = !IsFloat(from) && DTypeBytes(from) == 1;
   return (is_half && to == DType::kF32) || (is_byte && IsFloat(to));
 }
 

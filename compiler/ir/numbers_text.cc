@@ -37,11 +37,9 @@ std::optional<T> ReadReal(std::string_view text) {
 
 template <typename T>
 bool StoreInt(std::string_view text, Tensor& tensor, size_t index) {
-  const std::optional<int64_t> value = ReadInt(text);
-  if (!value || *value < std::numeric_limits<T>::min() || *value > std::numeric_limits<T>::max()) {
-    return false;
-  }
-  tensor.data<T>()[index] = static_cast<T>(*value);
+  const std::optional<T> value = Read<T>(text);
+  if (!value) return false;
+  tensor.data<T>()[index] = *value;
   return true;
 }
 
@@ -71,6 +69,8 @@ std::string PrintElements(const Tensor& tensor) {
       out += PrintDouble(reals[i]);
     } else if (IsFloat(tensor.dtype())) {
       out += PrintFloat(static_cast<float>(reals[i]));  // Exact: f32, f16 and bf16.
+    } else if (tensor.dtype() == DType::kU64) {
+      out += fmt::to_string(tensor.data<uint64_t>()[i]);
     } else {
       out += fmt::to_string(ints[i]);
     }
@@ -99,6 +99,10 @@ bool ReadElement(std::string_view text, Tensor& tensor, size_t index) {
     case DType::kI32: return StoreInt<int32_t>(text, tensor, index);
     case DType::kU8: return StoreInt<uint8_t>(text, tensor, index);
     case DType::kI8: return StoreInt<int8_t>(text, tensor, index);
+    case DType::kI16: return StoreInt<int16_t>(text, tensor, index);
+    case DType::kU16: return StoreInt<uint16_t>(text, tensor, index);
+    case DType::kU32: return StoreInt<uint32_t>(text, tensor, index);
+    case DType::kU64: return StoreInt<uint64_t>(text, tensor, index);
     case DType::kBool: {
       if (text != "0" && text != "1") return false;
       tensor.data<uint8_t>()[index] = text == "1" ? 1 : 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <utility>
 
 namespace wsi {
 
@@ -16,6 +17,16 @@ FoldedTensors OneTensor(Result<Tensor> tensor) {
 const Tensor& Constant(std::span<const Tensor* const> inputs, size_t i) {
   WSI_CHECK(i < inputs.size() && inputs[i] != nullptr);
   return *inputs[i];
+}
+
+Result<std::vector<int64_t>> IntsOf(const Tensor& tensor) {
+  if (tensor.dtype() == DType::kU64) {
+    for (const uint64_t value : tensor.data<uint64_t>()) {
+      if (std::in_range<int64_t>(value)) continue;
+      return InvalidInput(fmt::format("constant {} is too large to compute with", value));
+    }
+  }
+  return tensor.ToInts();
 }
 
 Result<Tensor> TensorFromInts(DType dtype, const Shape& shape, std::span<const int64_t> values) {

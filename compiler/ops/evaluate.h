@@ -18,6 +18,9 @@ FoldedTensors OneTensor(Result<Tensor> tensor);
 // Operand i. REQUIRES: it is a constant, which whoever folds has checked.
 const Tensor& Constant(std::span<const Tensor* const> inputs, size_t i);
 
+// The elements of an integer constant; one above 2^63 - 1 is an error.
+Result<std::vector<int64_t>> IntsOf(const Tensor& tensor);
+
 // Values as a tensor; an integer that `dtype` cannot hold is an error.
 Result<Tensor> TensorFromInts(DType dtype, const Shape& shape, std::span<const int64_t> values);
 Result<Tensor> TensorFromDoubles(DType dtype, const Shape& shape, std::span<const double> values);

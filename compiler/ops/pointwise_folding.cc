@@ -37,8 +37,8 @@ Result<Tensor> Combine(std::span<const Tensor* const> inputs, FloatFunction on_f
     for (size_t i = 0; i < a.size(); ++i) a[i] = on_floats(a[i], b[i]);
     return TensorFromDoubles(dtype, operands.shape, a);
   }
-  std::vector<int64_t> a = operands.a.ToInts();
-  const std::vector<int64_t> b = operands.b.ToInts();
+  WSI_ASSIGN_OR_RETURN(std::vector<int64_t> a, IntsOf(operands.a));
+  WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> b, IntsOf(operands.b));
   for (size_t i = 0; i < a.size(); ++i) {
     WSI_ASSIGN_OR_RETURN(a[i], on_ints(a[i], b[i]));
   }
@@ -56,7 +56,9 @@ Result<Tensor> Compare(std::span<const Tensor* const> inputs, Predicate holds) {
   if (IsFloat(operands.a.dtype())) {
     fill(operands.a.ToDoubles(), operands.b.ToDoubles());
   } else {
-    fill(operands.a.ToInts(), operands.b.ToInts());
+    WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> a, IntsOf(operands.a));
+    WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> b, IntsOf(operands.b));
+    fill(a, b);
   }
   return TensorFromInts(DType::kBool, operands.shape, truth);
 }

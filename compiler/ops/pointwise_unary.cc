@@ -162,7 +162,7 @@ Result<Tensor> MapDoubles(const Tensor& x, F f) {
 
 template <typename F>
 Result<Tensor> MapInts(const Tensor& x, F f) {
-  std::vector<int64_t> values = x.ToInts();
+  WSI_ASSIGN_OR_RETURN(std::vector<int64_t> values, IntsOf(x));
   for (int64_t& value : values) {
     WSI_ASSIGN_OR_RETURN(value, f(value));
   }

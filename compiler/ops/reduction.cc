@@ -163,9 +163,10 @@ FoldedTensors FoldWith(const OpView& op, std::span<const Tensor* const> inputs,
   const Shape& shape = types[0].shape;
   const auto results = static_cast<size_t>(shape.ElementCount());
   if (!IsFloat(x.dtype())) {
+    WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> elements, IntsOf(x));
     WSI_ASSIGN_OR_RETURN(
         const std::vector<int64_t> values,
-        Accumulate<int64_t>(x, x.ToInts(), axes, results,
+        Accumulate<int64_t>(x, elements, axes, results,
                             start ? std::optional<int64_t>(*start) : std::nullopt, on_ints));
     return OneTensor(TensorFromInts(x.dtype(), shape, values));
   }

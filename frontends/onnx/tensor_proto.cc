@@ -25,7 +25,9 @@ constexpr TypePair kTypes[] = {
     {TensorProto::FLOAT16, DType::kF16}, {TensorProto::BFLOAT16, DType::kBF16},
     {TensorProto::INT64, DType::kI64},   {TensorProto::INT32, DType::kI32},
     {TensorProto::UINT8, DType::kU8},    {TensorProto::BOOL, DType::kBool},
-    {TensorProto::INT8, DType::kI8},
+    {TensorProto::INT8, DType::kI8},     {TensorProto::INT16, DType::kI16},
+    {TensorProto::UINT16, DType::kU16},  {TensorProto::UINT32, DType::kU32},
+    {TensorProto::UINT64, DType::kU64},
 };
 
 Result<int64_t> ParseCount(std::string_view key, std::string_view text) {
@@ -54,12 +56,27 @@ Status CopyNarrow(const TensorProto& proto, Tensor& tensor) {
   return {};
 }
 
+// The same of 64-bit integers that stand for 32 bits.
+Status CopyUnsigned(const TensorProto& proto, Tensor& tensor) {
+  const std::span<uint32_t> to = tensor.data<uint32_t>();
+  for (int i = 0; i < proto.uint64_data_size(); ++i) {
+    const uint64_t value = proto.uint64_data(i);
+    if (value > std::numeric_limits<uint32_t>::max()) {
+      return InvalidInput(fmt::format("value {} does not fit type u32", value));
+    }
+    to[static_cast<size_t>(i)] = static_cast<uint32_t>(value);
+  }
+  return {};
+}
+
 // How many values the typed field of `dtype` holds.
 int TypedSize(const TensorProto& proto, DType dtype) {
   switch (dtype) {
     case DType::kF32: return proto.float_data_size();
     case DType::kF64: return proto.double_data_size();
     case DType::kI64: return proto.int64_data_size();
+    case DType::kU32:
+    case DType::kU64: return proto.uint64_data_size();
     default: return proto.int32_data_size();
   }
 }
@@ -72,7 +89,13 @@ Status CopyTyped(const TensorProto& proto, Tensor& tensor) {
     case DType::kI32: std::ranges::copy(proto.int32_data(), tensor.data<int32_t>().begin()); break;
     case DType::kU8:
     case DType::kBool: return CopyNarrow<uint8_t>(proto, tensor);
+    case DType::kU64:
+      std::ranges::copy(proto.uint64_data(), tensor.data<uint64_t>().begin());
+      break;
+    case DType::kU32: return CopyUnsigned(proto, tensor);
     case DType::kI8: return CopyNarrow<int8_t>(proto, tensor);
+    case DType::kI16: return CopyNarrow<int16_t>(proto, tensor);
+    case DType::kU16:
     case DType::kF16:
     case DType::kBF16: return CopyNarrow<uint16_t>(proto, tensor);
   }
@@ -92,6 +115,7 @@ void FreeValues(TensorProto& proto) {
   google::protobuf::RepeatedField<int32_t>().Swap(proto.mutable_int32_data());
   google::protobuf::RepeatedField<int64_t>().Swap(proto.mutable_int64_data());
   google::protobuf::RepeatedField<double>().Swap(proto.mutable_double_data());
+  google::protobuf::RepeatedField<uint64_t>().Swap(proto.mutable_uint64_data());
 }
 
 // The check that comes before the memory is taken.
@@ -121,8 +145,8 @@ Result<DType> DTypeFromOnnx(int64_t data_type) {
     name = TensorProto::DataType_Name(static_cast<TensorProto::DataType>(data_type));
   }
   return InvalidInput(
-      fmt::format("element type {} is not supported (float, double, float16, bfloat16, int64, "
-                  "int32, int8, uint8 and bool are)",
+      fmt::format("element type {} is not supported (float, double, float16, bfloat16, integers "
+                  "of 8 to 64 bits and bool are)",
                   name));
 }
 

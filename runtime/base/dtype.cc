@@ -13,15 +13,19 @@ struct Row {
   Bytes bytes;
   bool is_float;
 };
-constexpr std::array<Row, 9> kRows = {{{DType::kF32, "f32", 4, true},
-                                       {DType::kF64, "f64", 8, true},
-                                       {DType::kF16, "f16", 2, true},
-                                       {DType::kBF16, "bf16", 2, true},
-                                       {DType::kI64, "i64", 8, false},
-                                       {DType::kI32, "i32", 4, false},
-                                       {DType::kU8, "u8", 1, false},
-                                       {DType::kBool, "bool", 1, false},
-                                       {DType::kI8, "i8", 1, false}}};
+constexpr std::array<Row, 13> kRows = {{{DType::kF32, "f32", 4, true},
+                                        {DType::kF64, "f64", 8, true},
+                                        {DType::kF16, "f16", 2, true},
+                                        {DType::kBF16, "bf16", 2, true},
+                                        {DType::kI64, "i64", 8, false},
+                                        {DType::kI32, "i32", 4, false},
+                                        {DType::kU8, "u8", 1, false},
+                                        {DType::kBool, "bool", 1, false},
+                                        {DType::kI8, "i8", 1, false},
+                                        {DType::kI16, "i16", 2, false},
+                                        {DType::kU16, "u16", 2, false},
+                                        {DType::kU32, "u32", 4, false},
+                                        {DType::kU64, "u64", 8, false}}};
 
 const Row& RowOf(DType dtype) {
   const auto index = static_cast<size_t>(dtype) - 1;

@@ -20,6 +20,10 @@ enum class DType : uint8_t {
   kU8 = 7,
   kBool = 8,
   kI8 = 9,
+  kI16 = 10,
+  kU16 = 11,
+  kU32 = 12,
+  kU64 = 13,
 };
 
 // "f32", "i64", ... as dumps print them.

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 #include <utility>
 
 namespace wsi {
@@ -24,6 +26,10 @@ auto WithStorage(DType dtype, F f) {
     case DType::kU8:
     case DType::kBool: return f(uint8_t{});
     case DType::kI8: return f(int8_t{});
+    case DType::kI16: return f(int16_t{});
+    case DType::kU16: return f(uint16_t{});
+    case DType::kU32: return f(uint32_t{});
+    case DType::kU64: return f(uint64_t{});
   }
   CheckFailed(__FILE__, __LINE__, "known element type");
 }
@@ -39,11 +45,29 @@ double LoadDouble(DType dtype, const std::byte* data, size_t i) {
   });
 }
 
+// Of any type; what is below 0 becomes 0, what is above the largest that.
+uint64_t LoadUnsigned(DType dtype, const std::byte* data, size_t i) {
+  return WithStorage(dtype, [&](auto zero) -> uint64_t {
+    decltype(zero) v;
+    std::memcpy(&v, data + i * sizeof(v), sizeof(v));
+    if constexpr (std::is_integral_v<decltype(zero)>) {
+      if (!IsFloat(dtype)) return v < 0 ? 0 : static_cast<uint64_t>(v);
+    }
+    const double number = LoadDouble(dtype, data, i);
+    if (!(number > 0)) return 0;
+    return number >= 0x1p64 ? std::numeric_limits<uint64_t>::max() : static_cast<uint64_t>(number);
+  });
+}
+
 int64_t LoadInt(DType dtype, const std::byte* data, size_t i) {
   if (dtype == DType::kI64) {
     int64_t v;
     std::memcpy(&v, data + i * sizeof(v), sizeof(v));
     return v;
+  }
+  if (dtype == DType::kU64) {
+    const auto v = LoadUnsigned(dtype, data, i);
+    return static_cast<int64_t>(std::min<uint64_t>(v, std::numeric_limits<int64_t>::max()));
   }
   const double v = LoadDouble(dtype, data, i);
   if (std::isnan(v)) return 0;
@@ -75,6 +99,10 @@ void StoreCast(DType to, std::byte* out, DType from, const std::byte* in, size_t
     case DType::kI32: return Put(out, i, Saturate<int32_t>(LoadInt(from, in, i)));
     case DType::kU8: return Put(out, i, Saturate<uint8_t>(LoadInt(from, in, i)));
     case DType::kI8: return Put(out, i, Saturate<int8_t>(LoadInt(from, in, i)));
+    case DType::kI16: return Put(out, i, Saturate<int16_t>(LoadInt(from, in, i)));
+    case DType::kU16: return Put(out, i, Saturate<uint16_t>(LoadInt(from, in, i)));
+    case DType::kU32: return Put(out, i, Saturate<uint32_t>(LoadInt(from, in, i)));
+    case DType::kU64: return Put(out, i, LoadUnsigned(from, in, i));
     case DType::kBool: return Put(out, i, static_cast<uint8_t>(LoadDouble(from, in, i) != 0));
   }
 }

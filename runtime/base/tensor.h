@@ -49,7 +49,7 @@ class Tensor {
     WSI_CHECK(static_cast<Bytes>(sizeof(T)) == DTypeBytes(dtype_));
     return {reinterpret_cast<const T*>(data_.get()), static_cast<size_t>(shape_.ElementCount())};
   }
-  // All elements as doubles or as int64_t, whatever the type.
+  // All elements as doubles or as int64_t, whatever the type; ToInts saturates.
   std::vector<double> ToDoubles() const;
   std::vector<int64_t> ToInts() const;
 
@@ -91,6 +91,22 @@ constexpr DType DTypeOf<uint8_t>() {
 template <>
 constexpr DType DTypeOf<int8_t>() {
   return DType::kI8;
+}
+template <>
+constexpr DType DTypeOf<int16_t>() {
+  return DType::kI16;
+}
+template <>
+constexpr DType DTypeOf<uint16_t>() {
+  return DType::kU16;
+}
+template <>
+constexpr DType DTypeOf<uint32_t>() {
+  return DType::kU32;
+}
+template <>
+constexpr DType DTypeOf<uint64_t>() {
+  return DType::kU64;
 }
 template <>
 constexpr DType DTypeOf<bool>() {

@@ -32,6 +32,10 @@ struct Executor::Scalar {
       case DType::kI64: return put(static_cast<int64_t>(number));
       case DType::kI32: return put(static_cast<int32_t>(number));
       case DType::kI8: return put(static_cast<int8_t>(number));
+      case DType::kI16: return put(static_cast<int16_t>(number));
+      case DType::kU16: return put(static_cast<uint16_t>(number));
+      case DType::kU32: return put(static_cast<uint32_t>(number));
+      case DType::kU64: return put(static_cast<uint64_t>(number));
       case DType::kU8: return put(static_cast<uint8_t>(number));
       case DType::kBool: return put(static_cast<uint8_t>(number != 0));
     }

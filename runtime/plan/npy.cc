@@ -20,14 +20,18 @@ struct TypeName {
   DType dtype;
   std::string_view descr;
 };
-constexpr std::array<TypeName, 8> kTypes = {{{DType::kF16, "<f2"},
-                                             {DType::kF32, "<f4"},
-                                             {DType::kF64, "<f8"},
-                                             {DType::kI8, "|i1"},
-                                             {DType::kU8, "|u1"},
-                                             {DType::kI32, "<i4"},
-                                             {DType::kI64, "<i8"},
-                                             {DType::kBool, "|b1"}}};
+constexpr std::array<TypeName, 12> kTypes = {{{DType::kF16, "<f2"},
+                                              {DType::kF32, "<f4"},
+                                              {DType::kF64, "<f8"},
+                                              {DType::kI8, "|i1"},
+                                              {DType::kU8, "|u1"},
+                                              {DType::kI16, "<i2"},
+                                              {DType::kU16, "<u2"},
+                                              {DType::kU32, "<u4"},
+                                              {DType::kU64, "<u8"},
+                                              {DType::kI32, "<i4"},
+                                              {DType::kI64, "<i8"},
+                                              {DType::kBool, "|b1"}}};
 
 Result<DType> TypeOfDescr(std::string_view descr) {
   for (const TypeName& type : kTypes) {

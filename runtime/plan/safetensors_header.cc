@@ -17,15 +17,19 @@ struct TypeName {
   DType dtype;
   std::string_view name;
 };
-constexpr std::array<TypeName, 9> kTypes = {{{DType::kF32, "F32"},
-                                             {DType::kF64, "F64"},
-                                             {DType::kF16, "F16"},
-                                             {DType::kBF16, "BF16"},
-                                             {DType::kI64, "I64"},
-                                             {DType::kI32, "I32"},
-                                             {DType::kU8, "U8"},
-                                             {DType::kBool, "BOOL"},
-                                             {DType::kI8, "I8"}}};
+constexpr std::array<TypeName, 13> kTypes = {{{DType::kF32, "F32"},
+                                              {DType::kF64, "F64"},
+                                              {DType::kF16, "F16"},
+                                              {DType::kBF16, "BF16"},
+                                              {DType::kI64, "I64"},
+                                              {DType::kI32, "I32"},
+                                              {DType::kU8, "U8"},
+                                              {DType::kBool, "BOOL"},
+                                              {DType::kI8, "I8"},
+                                              {DType::kI16, "I16"},
+                                              {DType::kU16, "U16"},
+                                              {DType::kU32, "U32"},
+                                              {DType::kU64, "U64"}}};
 
 // Receives the JSON text piece by piece. The document type of the library would
 // keep the last of two equal keys and say nothing.

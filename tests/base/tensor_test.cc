@@ -39,6 +39,17 @@ TEST(Tensor, CastRoundsAndSaturates) {
   EXPECT_TRUE(std::isinf(tensor.Cast(DType::kF16).value().ToDoubles()[2]));
 }
 
+TEST(Tensor, UnsignedIntegersOf64BitsAreExact) {
+  const std::vector<uint64_t> values = {0, uint64_t{1} << 63, ~uint64_t{0}};
+  const Tensor tensor = Tensor::Of<uint64_t>({3}, values);
+  constexpr int64_t kLargest = std::numeric_limits<int64_t>::max();
+  EXPECT_EQ(tensor.ToInts(), (std::vector<int64_t>{0, kLargest, kLargest}));
+  EXPECT_EQ(tensor.ToDoubles()[1], 0x1p63);
+  EXPECT_EQ(tensor.Cast(DType::kU16).value().ToInts(), (std::vector<int64_t>{0, 65535, 65535}));
+  const Tensor numbers = Tensor::Of<double>({3}, std::vector<double>{-1, 0x1p63, 1e30});
+  EXPECT_EQ(numbers.Cast(DType::kU64).value(), tensor);
+}
+
 TEST(Half, EveryBitPatternRoundTrips) {
   for (uint32_t bits = 0; bits < 65536; ++bits) {
     const auto h = static_cast<uint16_t>(bits);

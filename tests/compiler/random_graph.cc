@@ -6,9 +6,9 @@
 namespace wsi {
 namespace {
 
-constexpr std::array<DType, 9> kTypes = {DType::kF32,  DType::kF64,  DType::kF16,
-                                         DType::kBF16, DType::kI64,  DType::kI32,
-                                         DType::kU8,   DType::kBool, DType::kI8};
+constexpr std::array<DType, 13> kTypes = {
+    DType::kF32,  DType::kF64, DType::kF16, DType::kBF16, DType::kI64, DType::kI32, DType::kU8,
+    DType::kBool, DType::kI8,  DType::kI16, DType::kU16,  DType::kU32, DType::kU64};
 
 }  // namespace
 

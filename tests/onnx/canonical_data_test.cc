@@ -121,7 +121,7 @@ TEST(CanonicalData, CastsNameTheirType) {
             "%y : f16[2] = Cast(%x) {to=\"f16\"}\n");
   EXPECT_EQ(ImportNodes(WithInput(13, {2}).Node("Cast", {"x"}, {"y"}, {A("to", 14)})),
             "error: 1 problem: Cast 'y': element type COMPLEX64 is not supported (float, double, "
-            "float16, bfloat16, int64, int32, int8, uint8 and bool are)");
+            "float16, bfloat16, integers of 8 to 64 bits and bool are)");
 }
 
 TEST(CanonicalData, PowCastsTheExponent) {

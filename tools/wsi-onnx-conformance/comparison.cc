@@ -60,6 +60,10 @@ Comparison CompareInts(const Tensor& actual, const Tensor& expected) {
     }
     comparison.agrees = false;
   }
+  if (comparison.agrees && actual != expected) {  // Beyond 2^63, where those saturate.
+    comparison.agrees = false;
+    comparison.message = "large elements differ";
+  }
   return comparison;
 }
 

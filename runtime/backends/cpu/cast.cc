@@ -76,6 +76,10 @@ CastLoop FindCastFrom(DType to) {
     case DType::kU8: return RunCast<From, uint8_t>;
     case DType::kBool: return RunCast<From, bool>;
     case DType::kI8: return RunCast<From, int8_t>;
+    case DType::kI16: return RunCast<From, int16_t>;
+    case DType::kU16: return RunCast<From, uint16_t>;
+    case DType::kU32: return RunCast<From, uint32_t>;
+    case DType::kU64: return RunCast<From, uint64_t>;
   }
   return nullptr;
 }
@@ -105,6 +109,10 @@ CastLoop FindCast(DType from, DType to) {
     case DType::kU8: return FindCastFrom<uint8_t>(to);
     case DType::kBool: return FindCastFrom<bool>(to);
     case DType::kI8: return FindCastFrom<int8_t>(to);
+    case DType::kI16: return FindCastFrom<int16_t>(to);
+    case DType::kU16: return FindCastFrom<uint16_t>(to);
+    case DType::kU32: return FindCastFrom<uint32_t>(to);
+    case DType::kU64: return FindCastFrom<uint64_t>(to);
   }
   return nullptr;
 }

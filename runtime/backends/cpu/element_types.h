@@ -59,7 +59,11 @@ KernelResult ForElementType(DType dtype, const F& f) {
     case DType::kBF16: return f(std::type_identity<BFloat16Number>{});
     case DType::kI64: return f(std::type_identity<int64_t>{});
     case DType::kI32: return f(std::type_identity<int32_t>{});
+    case DType::kI16: return f(std::type_identity<int16_t>{});
     case DType::kI8: return f(std::type_identity<int8_t>{});
+    case DType::kU64: return f(std::type_identity<uint64_t>{});
+    case DType::kU32: return f(std::type_identity<uint32_t>{});
+    case DType::kU16: return f(std::type_identity<uint16_t>{});
     case DType::kU8:
     case DType::kBool: return f(std::type_identity<uint8_t>{});
   }
@@ -70,8 +74,7 @@ KernelResult ForElementType(DType dtype, const F& f) {
 template <typename T>
 T WrappingAdd(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
-    using U = std::make_unsigned_t<T>;
-    return static_cast<T>(static_cast<U>(a) + static_cast<U>(b));
+    return static_cast<T>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
   } else {
     return a + b;
   }

@@ -1,5 +1,6 @@
 #include "runtime/backends/cpu/integer_loops.h"
 
+#include <algorithm>
 #include <type_traits>
 
 namespace wsi::cpu {
@@ -8,8 +9,7 @@ namespace {
 // Two's complement wraps, as numpy's integers do.
 template <typename T, typename F>
 T Wrap(T a, T b, F f) {
-  using U = std::make_unsigned_t<T>;
-  return static_cast<T>(f(static_cast<U>(a), static_cast<U>(b)));
+  return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
 }
 
 template <typename T, T (*kOf)(T)>
@@ -83,11 +83,14 @@ T Neg(T a) {
 }
 template <typename T>
 T Abs(T a) {
-  return a < 0 ? Neg(a) : a;
+  if constexpr (std::is_signed_v<T>) {
+    if (a < 0) return Neg(a);
+  }
+  return a;
 }
 template <typename T>
 T Relu(T a) {
-  return a < 0 ? 0 : a;
+  return std::max<T>(a, 0);
 }
 template <typename T>
 T Sign(T a) {
@@ -112,26 +115,26 @@ template <typename T>
 IntegerUnary<T> FindIntegerUnary(std::string_view op) {
   if constexpr (std::is_signed_v<T>) {
     if (op == "Neg") return RunUnary<T, Neg<T>>;
-    if (op == "Abs") return RunUnary<T, Abs<T>>;
-    if (op == "Relu") return RunUnary<T, Relu<T>>;
-    if (op == "Sign") return RunUnary<T, Sign<T>>;
-  } else {
+  }
+  if (op == "Abs") return RunUnary<T, Abs<T>>;
+  if (op == "Relu") return RunUnary<T, Relu<T>>;
+  if (op == "Sign") return RunUnary<T, Sign<T>>;
+  if constexpr (std::is_same_v<T, uint8_t>) {
     if (op == "Not") return RunUnary<T, Not<T>>;
   }
   return nullptr;
 }
 template <typename T>
 IntegerBinary<T> FindIntegerBinary(std::string_view op) {
-  if constexpr (std::is_signed_v<T>) {
-    if (op == "Add") return RunBinary<T, T, Add<T>>;
-    if (op == "Sub") return RunBinary<T, T, Sub<T>>;
-    if (op == "Mul") return RunBinary<T, T, Mul<T>>;
-    if (op == "Div") return RunBinary<T, T, Div<T>>;
-    if (op == "Mod") return RunBinary<T, T, Mod<T>>;
-    if (op == "Fmod") return RunBinary<T, T, Fmod<T>>;
-    if (op == "Max") return RunBinary<T, T, Max<T>>;
-    if (op == "Min") return RunBinary<T, T, Min<T>>;
-  } else {
+  if (op == "Add") return RunBinary<T, T, Add<T>>;
+  if (op == "Sub") return RunBinary<T, T, Sub<T>>;
+  if (op == "Mul") return RunBinary<T, T, Mul<T>>;
+  if (op == "Div") return RunBinary<T, T, Div<T>>;
+  if (op == "Mod") return RunBinary<T, T, Mod<T>>;
+  if (op == "Fmod") return RunBinary<T, T, Fmod<T>>;
+  if (op == "Max") return RunBinary<T, T, Max<T>>;
+  if (op == "Min") return RunBinary<T, T, Min<T>>;
+  if constexpr (std::is_same_v<T, uint8_t>) {
     if (op == "And") return RunBinary<T, T, And<T>>;
     if (op == "Or") return RunBinary<T, T, Or<T>>;
   }
@@ -145,14 +148,18 @@ IntegerCompare<T> FindIntegerCompare(std::string_view op) {
   return nullptr;
 }
 
-template IntegerUnary<int64_t> FindIntegerUnary<int64_t>(std::string_view);
-template IntegerUnary<int32_t> FindIntegerUnary<int32_t>(std::string_view);
-template IntegerUnary<uint8_t> FindIntegerUnary<uint8_t>(std::string_view);
-template IntegerBinary<int64_t> FindIntegerBinary<int64_t>(std::string_view);
-template IntegerBinary<int32_t> FindIntegerBinary<int32_t>(std::string_view);
-template IntegerBinary<uint8_t> FindIntegerBinary<uint8_t>(std::string_view);
-template IntegerCompare<int64_t> FindIntegerCompare<int64_t>(std::string_view);
-template IntegerCompare<int32_t> FindIntegerCompare<int32_t>(std::string_view);
-template IntegerCompare<uint8_t> FindIntegerCompare<uint8_t>(std::string_view);
+#define WSI_INTEGER_LOOPS(T)                                           \
+  template IntegerUnary<T> FindIntegerUnary<T>(std::string_view op);   \
+  template IntegerBinary<T> FindIntegerBinary<T>(std::string_view op); \
+  template IntegerCompare<T> FindIntegerCompare<T>(std::string_view op)
+WSI_INTEGER_LOOPS(int64_t);
+WSI_INTEGER_LOOPS(int32_t);
+WSI_INTEGER_LOOPS(int16_t);
+WSI_INTEGER_LOOPS(int8_t);
+WSI_INTEGER_LOOPS(uint64_t);
+WSI_INTEGER_LOOPS(uint32_t);
+WSI_INTEGER_LOOPS(uint16_t);
+WSI_INTEGER_LOOPS(uint8_t);
+#undef WSI_INTEGER_LOOPS
 
 }  // namespace wsi::cpu

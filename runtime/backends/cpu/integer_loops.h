@@ -16,8 +16,8 @@ template <typename T>
 using IntegerCompare = void (*)(const T* a, int64_t a_stride, const T* b, int64_t b_stride,
                                 int64_t n, uint8_t* y);
 
-// Null where integers of type T have no such operator. T: int64_t, int32_t, uint8_t
-// (bool for Not, And, Or). "Fmod" is Mod with fmod=1.
+// Null where integers of type T have no such operator. T: an integer of 8 to 64 bits;
+// uint8_t is bool too (Not, And, Or). "Fmod" is Mod with fmod=1.
 template <typename T>
 IntegerUnary<T> FindIntegerUnary(std::string_view op);
 template <typename T>

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "runtime/backends/cpu/broadcast.h"
+#include "runtime/backends/cpu/element_types.h"
 #include "runtime/backends/cpu/integer_loops.h"
 #include "runtime/backends/cpu/loops/pointwise_loops.h"
 #include "runtime/backends/cpu/stored_run.h"
@@ -232,44 +234,55 @@ KernelResult CompileFloatCompare(const LaunchSpec& launch, Context& context) {
   });
 }
 
+// compile(std::type_identity<T>()) for the type that the first operand is computed in:
+// integers as they are, halves as float.
+template <typename F>
+KernelResult ForNumberType(const LaunchSpec& launch, const F& compile) {
+  if (launch.inputs[0].dtype == DType::kBool && launch.op != "Equal") {
+    return CompileError(launch, "input 0 is bool, wants numbers");
+  }
+  return ForElementType(launch.inputs[0].dtype, [&]<typename T>(std::type_identity<T> type) {
+    if constexpr (kIsHalf<T>) {
+      return compile(std::type_identity<float>());
+    } else {
+      return compile(type);
+    }
+  });
+}
+
 }  // namespace
 
 KernelResult CompileUnary(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
-  switch (launch.inputs[0].dtype) {
-    case DType::kI64: return CompileIntegerUnary<int64_t>(launch, context);
-    case DType::kI32: return CompileIntegerUnary<int32_t>(launch, context);
-    case DType::kF64: return CompileFloatUnary<double>(launch, context);
-    default: break;
-  }
-  WSI_RETURN_IF_ERROR(ExpectFloat(launch, 0));
-  return CompileFloatUnary<float>(launch, context);
+  return ForNumberType(launch, [&]<typename T>(std::type_identity<T>) {
+    if constexpr (std::is_integral_v<T>) {
+      return CompileIntegerUnary<T>(launch, context);
+    } else {
+      return CompileFloatUnary<T>(launch, context);
+    }
+  });
 }
 
 KernelResult CompileBinary(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
-  switch (launch.inputs[0].dtype) {
-    case DType::kI64: return CompileIntegerBinary<int64_t>(launch, context);
-    case DType::kI32: return CompileIntegerBinary<int32_t>(launch, context);
-    case DType::kF64: return CompileFloatBinary<double>(launch, context);
-    default: break;
-  }
-  WSI_RETURN_IF_ERROR(ExpectFloat(launch, 0));
-  return CompileFloatBinary<float>(launch, context);
+  return ForNumberType(launch, [&]<typename T>(std::type_identity<T>) {
+    if constexpr (std::is_integral_v<T>) {
+      return CompileIntegerBinary<T>(launch, context);
+    } else {
+      return CompileFloatBinary<T>(launch, context);
+    }
+  });
 }
 
 KernelResult CompileCompare(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
-  switch (launch.inputs[0].dtype) {
-    case DType::kI64: return CompileIntegerCompare<int64_t>(launch, context);
-    case DType::kI32: return CompileIntegerCompare<int32_t>(launch, context);
-    case DType::kU8:
-    case DType::kBool: return CompileIntegerCompare<uint8_t>(launch, context);
-    case DType::kF64: return CompileFloatCompare<double>(launch, context);
-    default: break;
-  }
-  WSI_RETURN_IF_ERROR(ExpectFloat(launch, 0));
-  return CompileFloatCompare<float>(launch, context);
+  return ForNumberType(launch, [&]<typename T>(std::type_identity<T>) {
+    if constexpr (std::is_integral_v<T>) {
+      return CompileIntegerCompare<T>(launch, context);
+    } else {
+      return CompileFloatCompare<T>(launch, context);
+    }
+  });
 }
 
 KernelResult CompileLogical(const LaunchSpec& launch, Context& context) {

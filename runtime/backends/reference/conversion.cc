@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
@@ -24,6 +25,10 @@ KernelResult WithType(DType dtype, F f) {
     case DType::kI32: return f(int32_t{});
     case DType::kU8: return f(uint8_t{});
     case DType::kI8: return f(int8_t{});
+    case DType::kI16: return f(int16_t{});
+    case DType::kU16: return f(uint16_t{});
+    case DType::kU32: return f(uint32_t{});
+    case DType::kU64: return f(uint64_t{});
     case DType::kBool: return f(Truth{});
     default: CheckFailed(__FILE__, __LINE__, "a type that the reference has");
   }
@@ -47,8 +52,8 @@ To Convert(From from) {
     return static_cast<To>(from);
   } else {
     using Limits = std::numeric_limits<To>;
-    return static_cast<To>(
-        std::clamp<int64_t>(from, int64_t{Limits::min()}, int64_t{Limits::max()}));
+    if (std::cmp_less(from, Limits::min())) return Limits::min();
+    return std::cmp_greater(from, Limits::max()) ? Limits::max() : static_cast<To>(from);
   }
 }
 

@@ -16,7 +16,11 @@ KernelResult ForElementType(LaunchCheck& check, DType dtype, const F& f) {
     case DType::kF64: return f(std::type_identity<double>{});
     case DType::kI64: return f(std::type_identity<int64_t>{});
     case DType::kI32: return f(std::type_identity<int32_t>{});
+    case DType::kI16: return f(std::type_identity<int16_t>{});
     case DType::kI8: return f(std::type_identity<int8_t>{});
+    case DType::kU64: return f(std::type_identity<uint64_t>{});
+    case DType::kU32: return f(std::type_identity<uint32_t>{});
+    case DType::kU16: return f(std::type_identity<uint16_t>{});
     case DType::kU8:
     case DType::kBool: return f(std::type_identity<uint8_t>{});
     default: break;

@@ -1,7 +1,9 @@
 // Functions of two or three tensors, element by element, broadcast as numpy does.
 #include <cmath>
 #include <type_traits>
+#include <utility>
 
+#include "runtime/backends/reference/element_types.h"
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
 #include "runtime/backends/reference/walk.h"
@@ -42,21 +44,10 @@ KernelResult Pairwise(const Walk<3>& walk, F f) {
 template <typename T, typename F>
 T Wrapped(T a, T b, F f) {
   if constexpr (std::is_integral_v<T>) {
-    using U = std::make_unsigned_t<T>;
-    return static_cast<T>(f(static_cast<U>(a), static_cast<U>(b)));
+    return static_cast<T>(f(static_cast<uint64_t>(a), static_cast<uint64_t>(b)));
   } else {
     return f(a, b);
   }
-}
-
-// NaN, equal to nothing, wins.
-template <typename T>
-T Larger(T a, T b) {
-  return a != a || a > b ? a : b;
-}
-template <typename T>
-T Smaller(T a, T b) {
-  return a != a || a < b ? a : b;
 }
 
 // What is left of a division, with the sign of b or, as C's fmod, of a. Of integers, a
@@ -65,7 +56,7 @@ template <typename T>
 T Modulo(T a, T b, bool fmod) {
   T rest = 0;
   if constexpr (std::is_integral_v<T>) {
-    if (b == 0 || b == T(-1)) return 0;
+    if (b == 0 || std::cmp_equal(b, -1)) return 0;
     rest = static_cast<T>(a % b);
   } else {
     rest = std::fmod(a, b);
@@ -75,13 +66,17 @@ T Modulo(T a, T b, bool fmod) {
   return crosses ? static_cast<T>(rest + b) : rest;
 }
 
-// Towards zero; a division by 0 gives 0, and the lowest number over -1 wraps.
+// Integers go towards zero; a division by 0 gives 0, and the lowest number over -1 wraps.
 template <typename T>
 KernelResult QuotientKernel(const Walk<3>& walk) {
   return Pairwise<T, T>(walk, [](T a, T b) -> T {
-    if (b == 0) return 0;
-    if (b == -1) return Wrapped(T{0}, a, [](auto p, auto q) { return p - q; });
-    return static_cast<T>(a / b);
+    if constexpr (std::is_floating_point_v<T>) {
+      return a / b;
+    } else {
+      if (b == 0) return 0;
+      if (std::cmp_equal(b, -1)) return Wrapped(T{0}, a, [](auto p, auto q) { return p - q; });
+      return static_cast<T>(a / b);
+    }
   });
 }
 
@@ -125,11 +120,6 @@ KernelResult Select(const Walk<4>& walk) {
   });
 }
 
-KernelResult NoKernel(LaunchCheck& check, DType dtype) {
-  check.Require(false, std::string("has no kernel for ") + std::string(DTypeName(dtype)));
-  return check.status();
-}
-
 }  // namespace
 
 KernelResult CompileArithmetic(const LaunchSpec& launch) {
@@ -139,23 +129,16 @@ KernelResult CompileArithmetic(const LaunchSpec& launch) {
   check.InputIs(1, dtype);
   check.OutputIs(0, dtype);
   WSI_ASSIGN_OR_RETURN(const Walk<3> walk, BroadcastWalk<3>(check));
-  if (launch.op == "Div" && dtype == DType::kF64) {
-    return Pairwise<double, double>(walk, [](double a, double b) { return a / b; });
-  }
-  if (launch.op == "Pow" && dtype == DType::kF64) {
+  check.Require(dtype != DType::kBool, "has no kernel for bool");
+  check.Require(launch.op != "Pow" || dtype == DType::kF64, "Pow is of floats");
+  WSI_RETURN_IF_ERROR(check.status());
+  if (launch.op == "Pow") {
     return Pairwise<double, double>(walk, [](double a, double b) { return std::pow(a, b); });
   }
-  if (launch.op == "Div" && dtype == DType::kI64) return QuotientKernel<int64_t>(walk);
-  if (launch.op == "Div" && dtype == DType::kI32) return QuotientKernel<int32_t>(walk);
-  if (launch.op == "Mod" && dtype == DType::kF64) return ModuloKernel<double>(check, walk);
-  if (launch.op == "Mod" && dtype == DType::kI64) return ModuloKernel<int64_t>(check, walk);
-  if (launch.op == "Mod" && dtype == DType::kI32) return ModuloKernel<int32_t>(check, walk);
-  if (launch.op == "Mod" && dtype == DType::kU8) return ModuloKernel<uint8_t>(check, walk);
-  if (launch.op == "Div" || launch.op == "Pow" || launch.op == "Mod") return NoKernel(check, dtype);
-  if (dtype == DType::kF64) return Arithmetic<double>(launch.op, walk);
-  if (dtype == DType::kI64) return Arithmetic<int64_t>(launch.op, walk);
-  if (dtype == DType::kI32) return Arithmetic<int32_t>(launch.op, walk);
-  return NoKernel(check, dtype);
+  return ForElementType(check, dtype, [&]<typename T>(std::type_identity<T>) {
+    if (launch.op == "Div") return QuotientKernel<T>(walk);
+    return launch.op == "Mod" ? ModuloKernel<T>(check, walk) : Arithmetic<T>(launch.op, walk);
+  });
 }
 
 KernelResult CompileComparison(const LaunchSpec& launch) {
@@ -164,11 +147,9 @@ KernelResult CompileComparison(const LaunchSpec& launch) {
   const DType dtype = check.input_type(0);
   check.InputIs(1, dtype);
   WSI_ASSIGN_OR_RETURN(const Walk<3> walk, BroadcastWalk<3>(check));
-  if (dtype == DType::kF64) return Comparison<double>(launch.op, walk);
-  if (dtype == DType::kI64) return Comparison<int64_t>(launch.op, walk);
-  if (dtype == DType::kI32) return Comparison<int32_t>(launch.op, walk);
-  if (dtype == DType::kU8 || dtype == DType::kBool) return Comparison<uint8_t>(launch.op, walk);
-  return NoKernel(check, dtype);
+  return ForElementType(check, dtype, [&]<typename T>(std::type_identity<T>) {
+    return Comparison<T>(launch.op, walk);
+  });
 }
 
 KernelResult CompileLogical(const LaunchSpec& launch) {

@@ -1,10 +1,14 @@
 // Functions of one tensor, and their gradients, element by element in fp64. Attributes
 // and formulas as ONNX states them.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <type_traits>
+#include <utility>
 
+#include "runtime/backends/reference/element_types.h"
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
 
@@ -121,10 +125,45 @@ const auto& Find(const Table& table, std::string_view op) {
   CheckFailed(__FILE__, __LINE__, "the kernel table names only functions of this family");
 }
 
+// Of integers, which wrap.
+template <typename T>
+KernelResult IntegerUnary(LaunchCheck& check, std::string_view op) {
+  T (*f)(T) = nullptr;
+  if (op == "Abs") f = [](T x) { return std::cmp_less(x, 0) ? static_cast<T>(0 - x) : x; };
+  if (op == "Neg") f = [](T x) { return static_cast<T>(0 - x); };
+  if (op == "Relu") f = [](T x) { return std::cmp_less(x, 0) ? T{0} : x; };
+  if (op == "Sign")
+    f = [](T x) { return static_cast<T>(std::cmp_greater(x, 0) - std::cmp_less(x, 0)); };
+  check.Require(f != nullptr, "has no kernel for integers");
+  WSI_RETURN_IF_ERROR(check.status());
+  return MakeKernel([f, n = check.input(0).ElementCount()](const LaunchArguments& arguments) {
+    std::transform(arguments.input<T>(0), arguments.input<T>(0) + n, arguments.output<T>(0), f);
+  });
+}
+
+KernelResult CompileIntegerUnary(LaunchCheck& check, std::string_view op) {
+  WSI_RETURN_IF_ERROR(check.Operands("*", "*"));
+  check.OutputIs(0, check.input(0));
+  check.OutputIs(0, check.input_type(0));
+  check.Require(check.input_type(0) != DType::kBool, "has no kernel for bool");
+  WSI_RETURN_IF_ERROR(check.status());
+  return ForElementType(check, check.input_type(0),
+                        [&]<typename T>(std::type_identity<T>) -> KernelResult {
+                          if constexpr (std::is_integral_v<T>) {
+                            return IntegerUnary<T>(check, op);
+                          } else {
+                            return InternalError("a float among integers");
+                          }
+                        });
+}
+
 }  // namespace
 
 KernelResult CompileUnary(const LaunchSpec& launch) {
   LaunchCheck check(launch);
+  if (check.HasInput(0) && !IsFloat(check.input_type(0))) {
+    return CompileIntegerUnary(check, launch.op);
+  }
   WSI_RETURN_IF_ERROR(check.Operands("F", "F"));
   const Function& function = Find(kFunctions, launch.op);
   const Parameters p = ReadParameters(check, function.alpha, function.beta);
