@@ -206,7 +206,7 @@ void LivenessBuilder::UniteInPlace(const Node& node, int64_t step) {
     if (groups_[root].live.begin != step) continue;  // It already overwrites another input.
     const Value& a = graph_.value(from);
     const Value& b = graph_.value(to);
-    if (a.shape.ByteCount(a.dtype) == b.shape.ByteCount(b.dtype)) Unite(from, to);
+    if (a.shape == b.shape && DTypeBytes(a.dtype) == DTypeBytes(b.dtype)) Unite(from, to);
   }
 }
 

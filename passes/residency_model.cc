@@ -135,6 +135,7 @@ void ModelBuilder::AddOp(NodeId id) {
     const int to = MemoryOf(node.outputs[o]);
     const int from = MemoryOf(node.inputs[i]);
     if (to < 0 || from < 0 || to == from || memory(to).size != memory(from).size) continue;
+    if (graph_.value(node.outputs[o]).shape != graph_.value(node.inputs[i]).shape) continue;
     if (memory(from).kind != MemoryKind::kMade) continue;
     if (std::count(node.inputs.begin(), node.inputs.end(), node.inputs[i]) == 1) {
       op.in_place.emplace_back(to, from);

@@ -155,7 +155,7 @@ struct OpDef {
   Result<std::vector<Tensor>> (*fold)(const OpView&, std::span<const Tensor* const>) = nullptr;
   LowersTo lowers_to = LowersTo::kLaunch;
   bool is_view = false;  // output 0 is input 0's bytes under another shape
-  // (output, input) pairs that may share memory if the input dies here.
+  // (output, input) pairs that may share memory, equal in shape, if the input dies here.
   std::span<const std::pair<int, int>> in_place = {};
   // Scratch bytes that a backend may use for the operator, planned as a buffer.
   // Null: none. Backends stay within it.

@@ -15,6 +15,7 @@
 #include "compiler/ops/op_def.h"
 #include "compiler/ops/optimizer.h"
 #include "compiler/ops/pointwise_binary.h"
+#include "compiler/ops/pointwise_fused.h"
 #include "compiler/ops/pointwise_gradient.h"
 #include "compiler/ops/pointwise_unary.h"
 #include "compiler/ops/pooling.h"
@@ -120,6 +121,7 @@ constexpr std::array kOperators = {
     &kNot,
     &kOr,
     &kPad,
+    &kPointwise,
     &kPow,
     &kRMSNormGrad,
     &kRMSNormalization,

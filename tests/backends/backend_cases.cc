@@ -5,6 +5,7 @@ namespace wsi {
 std::vector<BackendCase> BackendCases() {
   std::vector<BackendCase> cases;
   AddPointwiseCases(cases);
+  AddFusedCases(cases);
   AddMovementCases(cases);
   AddConvolutionCases(cases);
   AddPoolingCases(cases);

@@ -34,6 +34,7 @@ inline void PrintTo(const BackendCase& test, std::ostream* out) {
 }
 
 void AddPointwiseCases(std::vector<BackendCase>& cases);
+void AddFusedCases(std::vector<BackendCase>& cases);
 void AddMovementCases(std::vector<BackendCase>& cases);
 void AddConvolutionCases(std::vector<BackendCase>& cases);
 void AddPoolingCases(std::vector<BackendCase>& cases);

@@ -47,11 +47,17 @@ void AddUnary(std::vector<BackendCase>& cases) {
 }
 
 void AddGradients(std::vector<BackendCase>& cases) {
+  // Of what cancels in GeluGrad.
+  constexpr Bound kCancels = {.c = 8, .per_element = true, .floor = 0.25};
   const auto add = [&](const std::string& op, Fill fill, Attributes attributes = {},
                        const std::string& suffix = "") {
     for (const Shape& shape : kShapes) {
-      cases.push_back(
-          {op, ShapeName(shape) + suffix, attributes, {{shape}, {shape, fill}}, {true}, kFew});
+      cases.push_back({op,
+                       ShapeName(shape) + suffix,
+                       attributes,
+                       {{shape}, {shape, fill}},
+                       {true},
+                       op == "GeluGrad" ? kCancels : kFew});
     }
   };
   add("ReluGrad", Fill::kSpread);

@@ -82,6 +82,13 @@ Attributes WithFloatType(Attributes attributes, DType dtype) {
       attributes.Set(name, std::string(DTypeName(dtype)));
     }
   }
+  if (attributes.Has("types")) {  // Of all results.
+    std::string types = attributes.String("types", "");
+    for (size_t at = 0; (at = types.find("float")) != std::string::npos;) {
+      types.replace(at, std::string_view("float").size(), DTypeName(dtype));
+    }
+    attributes.Set("types", types);
+  }
   return attributes;
 }
 

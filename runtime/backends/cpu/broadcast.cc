@@ -1,9 +1,7 @@
 #include "runtime/backends/cpu/broadcast.h"
 
 namespace wsi::cpu {
-namespace {
 
-// Stride of each axis of `out` in an operand of shape `shape`.
 Result<std::vector<int64_t>> OperandStrides(const LaunchSpec& launch, const Shape& shape,
                                             const Shape& out) {
   if (shape.rank() > out.rank()) return CompileError(launch, "operand of higher rank than output");
@@ -19,8 +17,6 @@ Result<std::vector<int64_t>> OperandStrides(const LaunchSpec& launch, const Shap
   }
   return strides;
 }
-
-}  // namespace
 
 Result<Broadcast> Broadcast::Make(const LaunchSpec& launch, std::span<const Shape> operands,
                                   const Shape& out) {

@@ -13,6 +13,10 @@
 
 namespace wsi::cpu {
 
+// Stride of each axis of `out` in an operand of shape `shape`, 0 where it is stretched.
+Result<std::vector<int64_t>> OperandStrides(const LaunchSpec& launch, const Shape& shape,
+                                            const Shape& out);
+
 class Broadcast {
  public:
   static constexpr int kMaxOperands = 3;

@@ -107,6 +107,7 @@ constexpr KernelEntry kTable[] = {
     {"Not", CompileLogical},
     {"Or", CompileLogical},
     {"Pad", CompilePad},
+    {"Pointwise", CompilePointwise},
     {"Pow", CompileBinary},
     {"RMSNormGrad", CompileRowNormGrad},
     {"RMSNormalization", CompileRowNorm},

@@ -1,7 +1,7 @@
 #include "runtime/backends/cpu/pointwise.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <limits>
 #include <type_traits>
 
@@ -10,22 +10,15 @@
 #include "runtime/backends/cpu/integer_loops.h"
 #include "runtime/backends/cpu/loops/pointwise_loops.h"
 #include "runtime/backends/cpu/stored_run.h"
+#include "runtime/base/pointwise_program.h"
 
 namespace wsi::cpu {
 namespace {
 
-// An operator's loop and the names and defaults of the attributes it takes.
-struct Numbers {
-  std::string_view a_name = {};
-  double a = 0;
-  std::string_view b_name = {};
-  double b = 0;
-};
 template <typename R, typename Loop>
 struct Entry {
   std::string_view op;
   Loop PointwiseLoopsOf<R>::*loop;
-  Numbers numbers = {};
 };
 template <typename R>
 using UnaryLoop = typename PointwiseLoopsOf<R>::UnaryLoop;
@@ -34,29 +27,24 @@ using BinaryLoop = typename PointwiseLoopsOf<R>::BinaryLoop;
 template <typename R>
 using CompareLoop = typename PointwiseLoopsOf<R>::CompareLoop;
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr Numbers kClip = {"min", -kInfinity, "max", kInfinity};
-constexpr Numbers kHardSigmoid = {"alpha", 0.2, "beta", 0.5};
-constexpr Numbers kLeaky = {"alpha", 0.01};
-constexpr Numbers kElu = {"alpha", 1.0};
-
 template <typename R>
 constexpr Entry<R, UnaryLoop<R>> kUnary[] = {
     {"Abs", &PointwiseLoopsOf<R>::abs},
     {"Ceil", &PointwiseLoopsOf<R>::ceil},
-    {"Clip", &PointwiseLoopsOf<R>::clip, kClip},
+    {"Clip", &PointwiseLoopsOf<R>::clip},
     {"Cos", &PointwiseLoopsOf<R>::cos},
     {"Cosh", &PointwiseLoopsOf<R>::cosh},
-    {"Elu", &PointwiseLoopsOf<R>::elu, kElu},
+    {"Elu", &PointwiseLoopsOf<R>::elu},
     {"Erf", &PointwiseLoopsOf<R>::erf},
     {"Exp", &PointwiseLoopsOf<R>::exp},
     {"Floor", &PointwiseLoopsOf<R>::floor},
     {"Gelu", &PointwiseLoopsOf<R>::gelu},
-    {"HardSigmoid", &PointwiseLoopsOf<R>::hard_sigmoid, kHardSigmoid},
+    {"HardSigmoid", &PointwiseLoopsOf<R>::hard_sigmoid},
     {"HardSwish", &PointwiseLoopsOf<R>::hard_swish},
-    {"LeakyRelu", &PointwiseLoopsOf<R>::leaky_relu, kLeaky},
+    {"LeakyRelu", &PointwiseLoopsOf<R>::leaky_relu},
     {"Log", &PointwiseLoopsOf<R>::log},
     {"Neg", &PointwiseLoopsOf<R>::neg},
+    {"Not", &PointwiseLoopsOf<R>::logical_not},
     {"Reciprocal", &PointwiseLoopsOf<R>::reciprocal},
     {"Relu", &PointwiseLoopsOf<R>::relu},
     {"Round", &PointwiseLoopsOf<R>::round},
@@ -72,19 +60,24 @@ template <typename R>
 constexpr Entry<R, BinaryLoop<R>> kBinary[] = {
     {"AccumulateGrad", &PointwiseLoopsOf<R>::add},
     {"Add", &PointwiseLoopsOf<R>::add},
-    {"ClipGrad", &PointwiseLoopsOf<R>::clip_grad, kClip},
+    {"And", &PointwiseLoopsOf<R>::logical_and},
+    {"ClipGrad", &PointwiseLoopsOf<R>::clip_grad},
     {"Div", &PointwiseLoopsOf<R>::div},
-    {"EluGrad", &PointwiseLoopsOf<R>::elu_grad, kElu},
+    {"EluGrad", &PointwiseLoopsOf<R>::elu_grad},
+    {"Equal", &PointwiseLoopsOf<R>::equal_truth},
     {"ErfGrad", &PointwiseLoopsOf<R>::erf_grad},
     {"GeluGrad", &PointwiseLoopsOf<R>::gelu_grad},
-    {"HardSigmoidGrad", &PointwiseLoopsOf<R>::hard_sigmoid_grad, kHardSigmoid},
+    {"Greater", &PointwiseLoopsOf<R>::greater_truth},
+    {"HardSigmoidGrad", &PointwiseLoopsOf<R>::hard_sigmoid_grad},
     {"HardSwishGrad", &PointwiseLoopsOf<R>::hard_swish_grad},
-    {"LeakyReluGrad", &PointwiseLoopsOf<R>::leaky_relu_grad, kLeaky},
+    {"LeakyReluGrad", &PointwiseLoopsOf<R>::leaky_relu_grad},
+    {"Less", &PointwiseLoopsOf<R>::less_truth},
     {"Max", &PointwiseLoopsOf<R>::max},
     {"Min", &PointwiseLoopsOf<R>::min},
-    {"Mod", &PointwiseLoopsOf<R>::mod, {"fmod", 0}},
-    {"MovingAverage", &PointwiseLoopsOf<R>::moving_average, {"momentum", 0.9}},
+    {"Mod", &PointwiseLoopsOf<R>::mod},
+    {"MovingAverage", &PointwiseLoopsOf<R>::moving_average},
     {"Mul", &PointwiseLoopsOf<R>::mul},
+    {"Or", &PointwiseLoopsOf<R>::logical_or},
     {"Pow", &PointwiseLoopsOf<R>::pow},
     {"ReluGrad", &PointwiseLoopsOf<R>::relu_grad},
     {"SigmoidGrad", &PointwiseLoopsOf<R>::sigmoid_grad},
@@ -99,23 +92,25 @@ constexpr Entry<R, CompareLoop<R>> kCompare[] = {
 };
 
 template <typename R, typename Loop, size_t kCount>
-const Entry<R, Loop>& Find(const Entry<R, Loop> (&table)[kCount], std::string_view op) {
+Loop Find(const Entry<R, Loop> (&table)[kCount], std::string_view op) {
   for (const Entry<R, Loop>& entry : table) {
-    if (entry.op == op) return entry;
+    if (entry.op == op) return GetPointwiseLoops().Of<R>().*entry.loop;
   }
-  WSI_CHECK(false);
-  return table[0];
+  return nullptr;
 }
 
-// Infinite numbers become the largest finite ones, as ONNX's defaults of Clip.
+// The numbers of the launch's attributes.
 template <typename R>
-PointwiseNumbers<R> Read(const LaunchSpec& launch, const Numbers& numbers) {
-  constexpr double kLargest = std::numeric_limits<R>::max();
-  const auto read = [&](std::string_view name, double otherwise) {
-    const double value = name.empty() ? 0.0 : launch.attributes.Float(name, otherwise);
-    return static_cast<R>(std::clamp(value, -kLargest, kLargest));
-  };
-  return {.a = read(numbers.a_name, numbers.a), .b = read(numbers.b_name, numbers.b)};
+PointwiseNumbers<R> ReadNumbers(const LaunchSpec& launch) {
+  const PointwiseOp* op = FindPointwiseOp(launch.op);
+  WSI_CHECK(op != nullptr);
+  std::array<double, 2> numbers = {};
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const PointwiseNumber& number = op->numbers[i];
+    if (number.name.empty()) continue;
+    numbers[i] = launch.attributes.Float(number.name, number.otherwise);
+  }
+  return LoopNumbers<R>(numbers);
 }
 
 // The runs of a two-operand operator whose operands have one type.
@@ -171,9 +166,8 @@ KernelResult CompileIntegerUnary(const LaunchSpec& launch, Context& context) {
 template <typename R>
 KernelResult CompileFloatUnary(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype, launch.inputs[0].shape));
-  const auto& entry = Find(kUnary<R>, launch.op);
-  const PointwiseNumbers<R> numbers = Read<R>(launch, entry.numbers);
-  const UnaryLoop<R> loop = GetPointwiseLoops().Of<R>().*entry.loop;
+  const PointwiseNumbers<R> numbers = ReadNumbers<R>(launch);
+  const UnaryLoop<R> loop = FindUnaryLoop<R>(launch.op);
   const DType stored = launch.inputs[0].dtype;
   const Chunks chunks = ChunksOf(launch.inputs[0].shape.ElementCount(), 1, kGrain);
   return MakeKernel([=, &context](const LaunchArguments& a) {
@@ -194,9 +188,8 @@ template <typename R>
 KernelResult CompileFloatBinary(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype));
   WSI_ASSIGN_OR_RETURN(const Broadcast runs, BinaryRuns(launch));
-  const auto& entry = Find(kBinary<R>, launch.op);
-  const PointwiseNumbers<R> numbers = Read<R>(launch, entry.numbers);
-  const BinaryLoop<R> loop = GetPointwiseLoops().Of<R>().*entry.loop;
+  const PointwiseNumbers<R> numbers = ReadNumbers<R>(launch);
+  const BinaryLoop<R> loop = FindBinaryLoop<R>(launch.op);
   const DType stored = launch.inputs[0].dtype;
   return MakeKernel([=, &context](const LaunchArguments& arguments) {
     runs.ForEachRun(context.pool, [&](const Broadcast::Offsets& from, int64_t to, int64_t count) {
@@ -218,7 +211,7 @@ template <typename R>
 KernelResult CompileFloatCompare(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kBool));
   WSI_ASSIGN_OR_RETURN(const Broadcast runs, BinaryRuns(launch));
-  const CompareLoop<R> loop = GetPointwiseLoops().Of<R>().*Find(kCompare<R>, launch.op).loop;
+  const CompareLoop<R> loop = Find(kCompare<R>, launch.op);
   const DType stored = launch.inputs[0].dtype;
   return MakeKernel([=, &context](const LaunchArguments& arguments) {
     runs.ForEachRun(context.pool, [&](const Broadcast::Offsets& from, int64_t to, int64_t count) {
@@ -251,6 +244,28 @@ KernelResult ForNumberType(const LaunchSpec& launch, const F& compile) {
 }
 
 }  // namespace
+
+template <typename R>
+UnaryLoop<R> FindUnaryLoop(std::string_view op) {
+  return Find(kUnary<R>, op);
+}
+template <typename R>
+BinaryLoop<R> FindBinaryLoop(std::string_view op) {
+  return Find(kBinary<R>, op);
+}
+template UnaryLoop<float> FindUnaryLoop<float>(std::string_view);
+template UnaryLoop<double> FindUnaryLoop<double>(std::string_view);
+template BinaryLoop<float> FindBinaryLoop<float>(std::string_view);
+template BinaryLoop<double> FindBinaryLoop<double>(std::string_view);
+
+template <typename R>
+PointwiseNumbers<R> LoopNumbers(std::span<const double, 2> numbers) {
+  constexpr double kLargest = std::numeric_limits<R>::max();
+  return {.a = static_cast<R>(std::clamp(numbers[0], -kLargest, kLargest)),
+          .b = static_cast<R>(std::clamp(numbers[1], -kLargest, kLargest))};
+}
+template PointwiseNumbers<float> LoopNumbers(std::span<const double, 2>);
+template PointwiseNumbers<double> LoopNumbers(std::span<const double, 2>);
 
 KernelResult CompileUnary(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));

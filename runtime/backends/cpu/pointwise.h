@@ -1,7 +1,11 @@
 // Elementwise operators, their gradients, comparisons and casts.
 #pragma once
 
+#include <span>
+#include <string_view>
+
 #include "runtime/backends/cpu/compile.h"
+#include "runtime/backends/cpu/loops/pointwise_loops.h"
 
 namespace wsi::cpu {
 
@@ -16,5 +20,16 @@ KernelResult CompileLogical(const LaunchSpec& launch, Context& context);
 KernelResult CompileWhere(const LaunchSpec& launch, Context& context);
 KernelResult CompileCast(const LaunchSpec& launch, Context& context);
 KernelResult CompileIdentity(const LaunchSpec& launch, Context& context);
+// Pointwise: a program of the above.
+KernelResult CompilePointwise(const LaunchSpec& launch, Context& context);
+
+// The loop of a float operator, or null: no operator of that many operands is called so.
+template <typename R>
+typename PointwiseLoopsOf<R>::UnaryLoop FindUnaryLoop(std::string_view op);
+template <typename R>
+typename PointwiseLoopsOf<R>::BinaryLoop FindBinaryLoop(std::string_view op);
+// A loop's numbers; infinite ones become the largest finite ones, as ONNX's defaults of Clip.
+template <typename R>
+PointwiseNumbers<R> LoopNumbers(std::span<const double, 2> numbers);
 
 }  // namespace wsi::cpu

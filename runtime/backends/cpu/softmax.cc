@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <type_traits>
+
+#include "runtime/backends/cpu/loops/softmax_loops.h"
 
 namespace wsi::cpu {
 namespace {
@@ -23,6 +26,47 @@ Result<Lines> MakeLines(const LaunchSpec& launch, const Shape& x) {
   return lines;
 }
 
+// fp64 goes element by element.
+void SoftmaxLine(const double* x, int64_t n, int64_t stride, bool logarithm, double* y) {
+  double highest = -std::numeric_limits<double>::infinity();
+  for (int64_t i = 0; i < n; ++i) highest = std::max(highest, x[i * stride]);
+  double total = 0;
+  for (int64_t i = 0; i < n; ++i) total += std::exp(x[i * stride] - highest);
+  const double shift = highest + std::log(total);
+  for (int64_t i = 0; i < n; ++i) {
+    const double v = x[i * stride] - shift;
+    y[i * stride] = logarithm ? v : std::exp(v);
+  }
+}
+
+void SoftmaxGradLine(const double* dy, const double* y, int64_t n, int64_t stride, bool logarithm,
+                     double* dx) {
+  double total = 0;
+  for (int64_t i = 0; i < n; ++i) total += dy[i * stride] * (logarithm ? 1.0 : y[i * stride]);
+  for (int64_t i = 0; i < n; ++i) {
+    const double g = dy[i * stride];
+    const double v = y[i * stride];
+    dx[i * stride] = logarithm ? g - std::exp(v) * total : v * (g - total);
+  }
+}
+
+// Calls run(first element, lines side by side) for all lines, in parallel. One loop takes
+// all lines of a piece.
+template <typename F>
+void ForLines(Context& context, const Lines& lines, const F& run) {
+  const int64_t width = std::min(lines.stride, kSoftmaxColumns);
+  const int64_t pieces = CeilDiv(lines.stride, width);
+  const int64_t outer = lines.count / lines.stride;
+  const Chunks chunks = ChunksOf(outer * pieces, lines.size * width * 8, kGrain);
+  ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t column = piece % pieces * width;
+      run(lines.Start(piece / pieces * lines.stride + column),
+          std::min(width, lines.stride - column));
+    }
+  });
+}
+
 template <typename T>
 KernelResult CompileSoftmaxOf(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
@@ -30,31 +74,23 @@ KernelResult CompileSoftmaxOf(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype, shape));
   WSI_ASSIGN_OR_RETURN(const Lines lines, MakeLines(launch, shape));
   const bool logarithm = launch.op == "LogSoftmax";
-  const Chunks chunks = ChunksOf(lines.count, lines.size * 8, kGrain);
-  return MakeKernel([lines, logarithm, chunks, &context](const LaunchArguments& a) {
-    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
-      for (int64_t l = begin; l < end; ++l) {
-        const T* x = a.input<T>(0) + lines.Start(l);
-        T* y = a.output<T>(0) + lines.Start(l);
-        Computed<T> highest = -std::numeric_limits<Computed<T>>::infinity();
-        for (int64_t i = 0; i < lines.size; ++i) {
-          highest = std::max(highest, Load(x[i * lines.stride]));
+  return MakeKernel([lines, logarithm, &context](const LaunchArguments& a) {
+    ForLines(context, lines, [&](int64_t start, int64_t width) {
+      const T* x = a.input<T>(0) + start;
+      T* y = a.output<T>(0) + start;
+      if constexpr (std::is_same_v<T, double>) {
+        for (int64_t j = 0; j < width; ++j) {
+          SoftmaxLine(x + j, lines.size, lines.stride, logarithm, y + j);
         }
-        double total = 0;
-        for (int64_t i = 0; i < lines.size; ++i) {
-          total += std::exp(static_cast<double>(Load(x[i * lines.stride]) - highest));
-        }
-        const double shift = static_cast<double>(highest) + std::log(total);
-        for (int64_t i = 0; i < lines.size; ++i) {
-          const double v = static_cast<double>(Load(x[i * lines.stride])) - shift;
-          Store(static_cast<Computed<T>>(logarithm ? v : std::exp(v)), y[i * lines.stride]);
-        }
+      } else if (lines.stride == 1) {
+        GetSoftmaxLoops().Of<T>().line(x, lines.size, logarithm, y);
+      } else {
+        GetSoftmaxLoops().Of<T>().columns(x, lines.size, lines.stride, width, logarithm, y);
       }
     });
   });
 }
 
-// dx = y * (dy - sum(dy * y)); of the logarithm, dx = dy - exp(y) * sum(dy).
 template <typename T>
 KernelResult CompileSoftmaxGradOf(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
@@ -63,24 +99,20 @@ KernelResult CompileSoftmaxGradOf(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, launch.inputs[0].dtype, shape));
   WSI_ASSIGN_OR_RETURN(const Lines lines, MakeLines(launch, shape));
   const bool logarithm = launch.op == "LogSoftmaxGrad";
-  const Chunks chunks = ChunksOf(lines.count, lines.size * 8, kGrain);
-  return MakeKernel([lines, logarithm, chunks, &context](const LaunchArguments& a) {
-    ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
-      for (int64_t l = begin; l < end; ++l) {
-        const T* dy = a.input<T>(0) + lines.Start(l);
-        const T* y = a.input<T>(1) + lines.Start(l);
-        T* dx = a.output<T>(0) + lines.Start(l);
-        double total = 0;
-        for (int64_t i = 0; i < lines.size; ++i) {
-          const double g = static_cast<double>(Load(dy[i * lines.stride]));
-          total += logarithm ? g : g * static_cast<double>(Load(y[i * lines.stride]));
+  return MakeKernel([lines, logarithm, &context](const LaunchArguments& a) {
+    ForLines(context, lines, [&](int64_t start, int64_t width) {
+      const T* dy = a.input<T>(0) + start;
+      const T* y = a.input<T>(1) + start;
+      T* dx = a.output<T>(0) + start;
+      if constexpr (std::is_same_v<T, double>) {
+        for (int64_t j = 0; j < width; ++j) {
+          SoftmaxGradLine(dy + j, y + j, lines.size, lines.stride, logarithm, dx + j);
         }
-        for (int64_t i = 0; i < lines.size; ++i) {
-          const double g = static_cast<double>(Load(dy[i * lines.stride]));
-          const double v = static_cast<double>(Load(y[i * lines.stride]));
-          const double result = logarithm ? g - std::exp(v) * total : v * (g - total);
-          Store(static_cast<Computed<T>>(result), dx[i * lines.stride]);
-        }
+      } else if (lines.stride == 1) {
+        GetSoftmaxLoops().Of<T>().grad_line(dy, y, lines.size, logarithm, dx);
+      } else {
+        GetSoftmaxLoops().Of<T>().grad_columns(dy, y, lines.size, lines.stride, width, logarithm,
+                                               dx);
       }
     });
   });

@@ -103,6 +103,7 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "Not", .compile = CompileLogical},
     {.op = "Or", .compile = CompileLogical},
     {.op = "Pad", .compile = CompilePad},
+    {.op = "Pointwise", .compile = CompilePointwise},
     {.op = "Pow", .compile = CompileArithmetic},
     {.op = "RMSNormGrad", .compile = CompileRowNormGrad},
     {.op = "RMSNormalization", .compile = CompileRowNorm},

@@ -12,6 +12,7 @@ KernelResult CompileLogical(const LaunchSpec& launch);     // And, Or, Not
 KernelResult CompileWhere(const LaunchSpec& launch);
 KernelResult CompileUnary(const LaunchSpec& launch);              // Relu, Exp, ...
 KernelResult CompilePointwiseGradient(const LaunchSpec& launch);  // ReluGrad, ...
+KernelResult CompilePointwise(const LaunchSpec& launch);          // Fused ones.
 KernelResult CompileCast(const LaunchSpec& launch);
 KernelResult CompileFill(const LaunchSpec& launch);
 

@@ -6,6 +6,7 @@
 #include "runtime/backends/reference/element_types.h"
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
+#include "runtime/backends/reference/pointwise_functions.h"
 #include "runtime/backends/reference/walk.h"
 
 namespace wsi::reference {
@@ -48,22 +49,6 @@ T Wrapped(T a, T b, F f) {
   } else {
     return f(a, b);
   }
-}
-
-// What is left of a division, with the sign of b or, as C's fmod, of a. Of integers, a
-// division by 0 gives 0.
-template <typename T>
-T Modulo(T a, T b, bool fmod) {
-  T rest = 0;
-  if constexpr (std::is_integral_v<T>) {
-    if (b == 0 || std::cmp_equal(b, -1)) return 0;
-    rest = static_cast<T>(a % b);
-  } else {
-    rest = std::fmod(a, b);
-    if (rest == 0 && !fmod) return std::copysign(rest, b);
-  }
-  const bool crosses = !fmod && rest != 0 && (rest < 0) != (b < 0);
-  return crosses ? static_cast<T>(rest + b) : rest;
 }
 
 // Integers go towards zero; a division by 0 gives 0, and the lowest number over -1 wraps.

@@ -24,6 +24,10 @@ struct PointwiseLoopsOf {
   using CompareLoop = void (*)(const R* a, int64_t a_stride, const R* b, int64_t b_stride,
                                int64_t n, uint8_t* y);
 
+  // y = condition != 0 ? a : b
+  using SelectLoop = void (*)(const R* condition, int64_t c_stride, const R* a, int64_t a_stride,
+                              const R* b, int64_t b_stride, int64_t n, R* y);
+
   UnaryLoop relu, sigmoid, tanh, exp, log, sqrt, neg, abs, reciprocal, erf, softplus;
   UnaryLoop hard_sigmoid, hard_swish, leaky_relu, elu, clip, sign, floor, ceil;
   UnaryLoop cos, cosh, gelu, round, sin, sinh;
@@ -33,6 +37,10 @@ struct PointwiseLoopsOf {
   BinaryLoop relu_grad, clip_grad, sigmoid_grad, tanh_grad, erf_grad, hard_sigmoid_grad;
   BinaryLoop hard_swish_grad, leaky_relu_grad, elu_grad, gelu_grad;
   CompareLoop equal, less, greater;
+  // In programs (pointwise_program.cc) truth values are 0 and 1 of the loops' own type.
+  BinaryLoop equal_truth, less_truth, greater_truth, logical_and, logical_or;
+  UnaryLoop logical_not;
+  SelectLoop select;
   // y = a * momentum + b * (1 - momentum), momentum = numbers.a.
   BinaryLoop moving_average;
 };
