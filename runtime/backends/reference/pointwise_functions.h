@@ -35,16 +35,6 @@ struct GradientFunction {
 const UnaryFunction* FindUnaryFunction(std::string_view op);
 const GradientFunction* FindGradientFunction(std::string_view op);
 
-// NaN, equal to nothing, wins.
-template <typename T>
-T Larger(T a, T b) {
-  return a != a || a > b ? a : b;
-}
-template <typename T>
-T Smaller(T a, T b) {
-  return a != a || a < b ? a : b;
-}
-
 // What is left of a division, with the sign of b or, as C's fmod, of a. Of integers, a
 // division by 0 gives 0.
 template <typename T>

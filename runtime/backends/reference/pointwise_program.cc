@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/backends/reference/element_types.h"
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
 #include "runtime/backends/reference/pointwise_functions.h"
