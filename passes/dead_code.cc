@@ -7,8 +7,10 @@
 namespace wsi {
 namespace {
 
+// Outputs without a limit are all part of what the node is: none is optional.
 bool DropUnreadOutputs(Node& node, const std::vector<bool>& live) {
   const OpDef* def = FindOp(node.op);
+  if (def != nullptr && def->max_outputs < 0) return false;
   const auto required = static_cast<size_t>(def != nullptr ? def->min_outputs : 1);
   bool changed = false;
   for (size_t i = required; i < node.outputs.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include "passes/dead_code.h"
 #include "passes/fuse_batch_norm.h"
+#include "passes/fuse_pointwise.h"
 
 namespace wsi {
 
@@ -10,8 +11,9 @@ Result<bool> Fuse(Graph& graph, const FuseOptions&, PassContext&) {
   WSI_ASSIGN_OR_RETURN(const bool forward, FuseIntoBatchNormApply(graph));
   WSI_ASSIGN_OR_RETURN(const bool backward, FuseReluGrads(graph));
   changed |= forward || backward;
-  if (!changed) return false;
-  RemoveDeadCode(graph);
+  if (changed) RemoveDeadCode(graph);
+  WSI_ASSIGN_OR_RETURN(const bool pointwise, FusePointwise(graph));
+  if (!changed && !pointwise) return false;
   graph.Compact();
   return true;
 }

@@ -175,6 +175,7 @@ Status BufferVerifier::CheckSuccession(const Tenant& old, const Tenant& next) co
     is_fine = true;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       if (!node.inputs[i].valid() || root(node.inputs[i]) != old.value) continue;
+      is_fine = is_fine && graph_.value(node.inputs[i]).shape == graph_.value(next.value).shape;
       is_fine = is_fine && std::any_of(pairs.begin(), pairs.end(), [&](const auto& pair) {
                   return pair.second == static_cast<int>(i) &&
                          pair.first < static_cast<int>(node.outputs.size()) &&

@@ -131,7 +131,7 @@ void ExpectAgreement(const Compiled& compiled) {
         << value.name;
     ++shared;
   }
-  EXPECT_EQ(shared, 7);  // w, s, b, m, v, the folded constant and the untrained weight.
+  EXPECT_EQ(shared, 6);  // w, s, b, m, v and the untrained weight; a scalar is in its program.
   EXPECT_FALSE(infer.FindValue("seed").valid());
   EXPECT_TRUE(train.FindValue("seed").valid());
   EXPECT_THAT(compiled.notes, testing::Contains(testing::HasSubstr("'unused'")));
