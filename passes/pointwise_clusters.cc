@@ -71,6 +71,7 @@ class ClusterFinder {
     const NodeId producer = id.valid() ? graph_.value(id).producer : NodeId{};
     return producer.valid() ? GroupOf(producer) : -1;
   }
+  int CutBefore(int position) const;
   bool HasOutsidePath(int from, int to);
   bool AgreeOnSums(const Group& a, const Group& b) const;
   int OperandCount(const Group& a, const Group& b) const;
@@ -84,15 +85,28 @@ class ClusterFinder {
   std::vector<int> position_;  // Of each node in the order.
   std::vector<int> cluster_;   // Of each node.
   std::vector<Group> groups_;
+  // By position: the first position of all groups that reach across it.
+  std::vector<int> covered_from_;
   std::vector<int> seen_;  // By group: the search that met it last.
   int search_ = 0;
 };
+
+// The last position up to this one that no group reaches across: nothing before it can
+// follow, by way of groups either, what stands at `position`.
+int ClusterFinder::CutBefore(int position) const {
+  int cut = covered_from_[static_cast<size_t>(position)];
+  while (covered_from_[static_cast<size_t>(cut)] < cut) {
+    cut = covered_from_[static_cast<size_t>(cut)];
+  }
+  return cut;
+}
 
 // Whether a path leads from one group to the other through a third, or from a sum, which
 // is there only when all of the kernel has run.
 bool ClusterFinder::HasOutsidePath(int from, int to) {
   seen_.resize(groups_.size(), 0);
   ++search_;
+  const int cut = CutBefore(group(from).first);
   std::vector<int> open;
   bool reads_sum = false;
   const auto visit = [&](int g, bool is_target) {
@@ -106,7 +120,7 @@ bool ClusterFinder::HasOutsidePath(int from, int to) {
           continue;
         }
         if (seen_[static_cast<size_t>(producer)] == search_) continue;
-        if (group(producer).last < group(from).first) continue;
+        if (group(producer).last < cut) continue;
         seen_[static_cast<size_t>(producer)] = search_;
         open.push_back(producer);
       }
@@ -160,10 +174,13 @@ void ClusterFinder::Join(int a, int b) {
   into.members.insert(into.members.end(), from.members.begin(), from.members.end());
   into.first = std::min(into.first, from.first);
   into.last = std::max(into.last, from.last);
+  for (int p = into.first; p <= into.last; ++p) {
+    int& covered_from = covered_from_[static_cast<size_t>(p)];
+    covered_from = std::min(covered_from, into.first);
+  }
   into.has_step |= from.has_step;
   if (into.sums.empty()) into.sums = std::move(from.sums);
   from = Group{};
-  // The representative of a cluster is a node with the whole domain as result.
   std::stable_sort(into.members.begin(), into.members.end(), [&](NodeId x, NodeId y) {
     return position_[static_cast<size_t>(x.index)] < position_[static_cast<size_t>(y.index)];
   });
@@ -180,6 +197,7 @@ std::vector<PointwiseCluster> ClusterFinder::Find() {
     g.has_step = role == PointwiseRole::kStep;
     if (role == PointwiseRole::kSum) g.sums.push_back(SumFormOf(graph_.node(id)));
     groups_.push_back(std::move(g));
+    covered_from_.push_back(at);
   }
   std::map<ValueId, std::pair<NodeId, int>> last_reader;  // With its position.
   for (const NodeId id : graph_.order()) {

@@ -6,8 +6,8 @@
 // inputs x<j>, earlier steps, and numbers. The compiler writes such a text into the
 // attribute `program` of the operator Pointwise; each backend runs it its own way.
 //
-// Values inside a program are fp32, or fp64 where an input is f64, and are rounded to a
-// result's type only when it is stored. Truth values are 0 and 1; an operand that is
+// Values inside a program are fp32, or fp64 where an input or a result is f64, and are
+// rounded to a result's type only when it is stored. Truth values are 0 and 1; an operand that is
 // read as one is true where it is not 0.
 #pragma once
 

@@ -420,6 +420,7 @@ KernelResult CompilePointwise(const LaunchSpec& launch, Context& context) {
       ReadPointwiseAttributes(launch.attributes, static_cast<int>(count), domain);
   if (!attributes.ok()) return CompileError(launch, attributes.status().message());
   WSI_RETURN_IF_ERROR(CheckOperands(launch, *attributes, domain));
+  for (const PointwiseResult& result : attributes->results) is_wide |= result.dtype == DType::kF64;
   if (is_wide) return CompileProgram<double>(launch, domain, std::move(*attributes), context);
   return CompileProgram<float>(launch, domain, std::move(*attributes), context);
 }
