@@ -34,7 +34,9 @@ Result<PassFunction> Bind(PassOptions& options, Options parsed,
 
 Result<PassFunction> MakeWiden(const Attributes& attributes) {
   PassOptions options(attributes);
-  return Bind(options, WidenOptions{}, Widen);
+  WidenOptions parsed;
+  parsed.to = options.Choice<DType>("to", {{"f64", DType::kF64}, {"f32", DType::kF32}}, parsed.to);
+  return Bind(options, parsed, Widen);
 }
 
 Result<PassFunction> MakeSimplify(const Attributes& attributes) {
@@ -117,7 +119,7 @@ Result<PassFunction> MakeFuse(const Attributes& attributes) {
 }
 
 constexpr std::array kPasses = {
-    PassEntry{"widen", "every floating-point value becomes f64", MakeWiden},
+    PassEntry{"widen", "floats become f64, or halves f32 {to=f64|f32}", MakeWiden},
     PassEntry{"simplify", "fold constants, drop what does nothing {fold_limit, inference}",
               MakeSimplify},
     PassEntry{"norm", "what BatchNormalization does {mode=auto|train|frozen, inference}", MakeNorm},

@@ -35,10 +35,18 @@ void AddPrecision(const PipelineOptions& options, std::vector<Pass>& passes) {
   passes.push_back(Bind("precision", PrecisionOptions{.half = options.precision}, ReducePrecision));
 }
 
+void AddWiden(const Graph& imported, const PipelineOptions& options, std::vector<Pass>& passes) {
+  if (options.widen) {
+    passes.push_back(Bind("widen", WidenOptions{}, Widen));
+  } else if (HasHalves(imported)) {
+    passes.push_back(Bind("widen", WidenOptions{.to = DType::kF32}, Widen));
+  }
+}
+
 // To schedule: what is behind depends on the memory that all programs need.
-std::vector<Pass> TrainPasses(const PipelineOptions& options) {
+std::vector<Pass> TrainPasses(const Graph& imported, const PipelineOptions& options) {
   std::vector<Pass> passes;
-  if (options.widen) passes.push_back(Bind("widen", WidenOptions{}, Widen));
+  AddWiden(imported, options, passes);
   passes.push_back(Bind("simplify", SimplifyOptions{.fold_limit = options.fold_limit}, Simplify));
   passes.push_back(Bind("norm", NormOptions{.mode = options.norm}, ResolveNorm));
   passes.push_back(Bind("layout", LayoutOptions{}, MakeChannelsLast));
@@ -71,9 +79,10 @@ Pass ShareRoles(const Graph& train) {
 }
 
 // `train` is null where there is no training program; else it outlives the passes.
-std::vector<Pass> InferPasses(const PipelineOptions& options, const Graph* train) {
+std::vector<Pass> InferPasses(const Graph& imported, const PipelineOptions& options,
+                              const Graph* train) {
   std::vector<Pass> passes;
-  if (options.widen) passes.push_back(Bind("widen", WidenOptions{}, Widen));
+  AddWiden(imported, options, passes);
   passes.push_back(Bind(
       "simplify", SimplifyOptions{.fold_limit = options.fold_limit, .inference = true}, Simplify));
   passes.push_back(Bind("norm", NormOptions{.mode = options.norm, .inference = true}, ResolveNorm));
@@ -222,7 +231,8 @@ Result<std::vector<Graph>> FitPrograms(std::span<Compilation* const> programs,
 
 Result<CompiledGraphs> CompileInferOnly(Graph imported, const PipelineOptions& options,
                                         PassContext& context, Bytes* smallest_device_bytes) {
-  Compilation infer{std::move(imported), InferPasses(options, nullptr), options.dumps};
+  std::vector<Pass> passes = InferPasses(imported, options, nullptr);
+  Compilation infer{std::move(imported), std::move(passes), options.dumps};
   WSI_RETURN_IF_ERROR(RunToSchedule(infer, options, true, context));
   Compilation* programs[] = {&infer};
   WSI_ASSIGN_OR_RETURN(std::vector<Graph> graphs,
@@ -237,11 +247,11 @@ Result<CompiledGraphs> CompileGraphs(Graph imported, const PipelineOptions& opti
   if (options.loss == LossKind::kNone) {
     return CompileInferOnly(std::move(imported), options, context, smallest_device_bytes);
   }
-  Compilation train{imported, TrainPasses(options), options.dumps};
+  Compilation train{imported, TrainPasses(imported, options), options.dumps};
   WSI_RETURN_IF_ERROR(RunToSchedule(train, options, true, context));
 
-  Compilation infer{std::move(imported), InferPasses(options, &train.graph),
-                    InferDumps(options.dumps)};
+  std::vector<Pass> passes = InferPasses(imported, options, &train.graph);
+  Compilation infer{std::move(imported), std::move(passes), InferDumps(options.dumps)};
   PassContext silent([](std::string_view, std::string_view) {});  // It repeats train's notes.
   WSI_RETURN_IF_ERROR(RunToSchedule(infer, options, false, silent));
 
