@@ -6,6 +6,7 @@
 #include "compiler/ops/classification_loss.h"
 #include "compiler/ops/convolution.h"
 #include "compiler/ops/elementwise_loss.h"
+#include "compiler/ops/grid_sampling.h"
 #include "compiler/ops/group_normalization.h"
 #include "compiler/ops/indexing.h"
 #include "compiler/ops/layer_normalization.h"
@@ -87,6 +88,9 @@ constexpr std::array kOperators = {
     &kGlobalMaxPool,
     &kGlobalMaxPoolGrad,
     &kGreater,
+    &kGridSample,
+    &kGridSampleGrad,
+    &kGridSampleGridGrad,
     &kGroupEnd,
     &kGroupNormGrad,
     &kGroupNormalization,

@@ -74,7 +74,7 @@ void AddReductions(std::vector<BackendCase>& cases) {
 }
 
 void AddExtremes(std::vector<BackendCase>& cases) {
-  const auto add = [&](const char* op, const std::string& name, Shape shape, Ints axes) {
+  const auto add = [&](const char* op, const std::string& name, const Shape& shape, Ints axes) {
     const Attributes attributes = {{"axes", std::move(axes)}, {"keepdims", int64_t{0}}};
     const bool product = std::string_view(op) == "ReduceProd";
     const Bound bound = product ? Bound{.c = 16, .per_element = true} : kSameBits;
@@ -195,6 +195,28 @@ void AddSoftmax(std::vector<BackendCase>& cases) {
                    {.c = 64}});
 }
 
+void AddGridSample(std::vector<BackendCase>& cases) {
+  for (const char* mode : {"linear", "nearest", "cubic"}) {
+    for (const char* padding : {"zeros", "border", "reflection"}) {
+      for (const int64_t align : {0, 1}) {
+        const std::string name = std::string(mode) + "_" + padding + (align == 1 ? "_align" : "");
+        const Attributes attributes = {{"mode", std::string(mode)},
+                                       {"padding_mode", std::string(padding)},
+                                       {"align_corners", align}};
+        Attributes grad = attributes;
+        grad.Set("input_shape", std::vector<int64_t>{2, 3, 4, 5});
+        const Operand x{{2, 3, 4, 5}};
+        const Operand at{{2, 6, 7, 2}};
+        const Operand dy{{2, 3, 6, 7}};
+        const Bound bound = {.c = 16, .length = 16, .floor = 4};
+        cases.push_back({"GridSample", name, attributes, {x, at}, {true}, bound});
+        cases.push_back({"GridSampleGrad", name, grad, {dy, at}, {true}, bound});
+        cases.push_back({"GridSampleGridGrad", name, attributes, {dy, x, at}, {true}, bound});
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void AddMovementCases(std::vector<BackendCase>& cases) {
@@ -218,6 +240,7 @@ void AddMovementCases(std::vector<BackendCase>& cases) {
   AddReductions(cases);
   AddExtremes(cases);
   AddIndexing(cases);
+  AddGridSample(cases);
   AddSoftmax(cases);
 }
 

@@ -29,12 +29,12 @@ void PrintTo(const BackendRun& run, std::ostream* out) {
 
 bool IsHalf(DType type) { return type == DType::kF16 || type == DType::kBF16; }
 
-// Losses and updates run in fp32 alone.
+// Losses, updates and GridSample run in fp32 alone.
 bool RunsInHalf(std::string_view op) {
   return !op.ends_with("Update") && op != "AccumulateGrad" && op != "ClipScale" &&
          op != "MovingAverage" && op != "AllFinite" && !op.starts_with("MeanSquaredError") &&
          op.find("CrossEntropy") == std::string_view::npos &&
-         !op.starts_with("NegativeLogLikelihood");
+         !op.starts_with("NegativeLogLikelihood") && !op.starts_with("GridSample");
 }
 
 std::vector<BackendRun> BackendRuns() {

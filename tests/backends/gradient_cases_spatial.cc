@@ -96,6 +96,29 @@ void AddPools(std::vector<GradientCase>& cases) {
   cases.push_back({"GlobalMaxPool", "index", last, {x}, {0}, 2});
 }
 
+void AddGridSample(std::vector<GradientCase>& cases) {
+  const Operand image{{2, 3, 4, 5}};
+  const Operand at{{2, 3, 2, 2}, Fill::kDistinct};  // Not where an interpolation has a kink.
+  for (const char* padding : {"zeros", "border", "reflection"}) {
+    for (const int64_t align : {0, 1}) {
+      const Attributes attributes = {{"padding_mode", std::string(padding)},
+                                     {"align_corners", align}};
+      const std::string name = std::string(padding) + (align == 1 ? "_align" : "");
+      const auto with = [&](const char* mode) {
+        return With(attributes, "mode", std::string(mode));
+      };
+      cases.push_back({"GridSample", name + "_linear", with("linear"), {image, at}, {0, 1}});
+      cases.push_back({"GridSample", name + "_cubic", with("cubic"), {image, at}, {0, 1}});
+      cases.push_back({"GridSample", name + "_nearest", with("nearest"), {image, at}, {0}});
+      cases.push_back({"GridSample",
+                       name + "_volume",
+                       with("linear"),
+                       {{{1, 2, 3, 4, 2}}, {{1, 2, 2, 3, 3}, Fill::kDistinct}},
+                       {0, 1}});
+    }
+  }
+}
+
 void AddNorms(std::vector<GradientCase>& cases) {
   const Operand x{{2, 3, 3, 4}};
   const Operand scale{{4}, Fill::kOffZero};
@@ -136,6 +159,7 @@ void AddSpatialGradientCases(std::vector<GradientCase>& cases) {
   AddConv(cases);
   AddConvTranspose(cases);
   AddPools(cases);
+  AddGridSample(cases);
   AddRowNorms(cases);
   AddNorms(cases);
 }

@@ -211,6 +211,7 @@ INSTANTIATE_TEST_SUITE_P(
                           {0, 1, 2}),
                     Along("RMSNormalization", {F32({2, 3, 4}), F32({3, 4})}, {}, {0, 1}),
                     Along("Resample", {F32({2, 3}), Of(DType::kI64, {5, 2}), F32({5, 2})}),
+                    Case{"GridSample", {F32({2, 3, 4, 5}), F32({2, 6, 7, 2})}, {}, {0, 1}},
                     Along("ScatterElements", {F32({2, 3}), Of(DType::kI64, {2, 2}), F32({2, 2})},
                           {{"reduction", std::string("add")}}, {0, 2}),
                     Along("TopK", {F32({2, 3})}, {{"k", int64_t{2}}}),

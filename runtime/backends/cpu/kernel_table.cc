@@ -7,6 +7,7 @@
 #include "runtime/backends/cpu/batch_norm.h"
 #include "runtime/backends/cpu/convolution.h"
 #include "runtime/backends/cpu/dropout.h"
+#include "runtime/backends/cpu/grid_sample.h"
 #include "runtime/backends/cpu/group_norm.h"
 #include "runtime/backends/cpu/indexing.h"
 #include "runtime/backends/cpu/linear.h"
@@ -75,6 +76,9 @@ constexpr KernelEntry kTable[] = {
     {"GlobalMaxPool", CompileGlobalMaxPool},
     {"GlobalMaxPoolGrad", CompileGlobalMaxPoolGrad},
     {"Greater", CompileCompare},
+    {"GridSample", CompileGridSample},
+    {"GridSampleGrad", CompileGridSampleGrad},
+    {"GridSampleGridGrad", CompileGridSampleGridGrad},
     {"GroupNormGrad", CompileGroupNormGrad},
     {"GroupNormalization", CompileGroupNormalization},
     {"HardSigmoid", CompileUnary},

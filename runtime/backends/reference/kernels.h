@@ -50,6 +50,9 @@ KernelResult CompileGatherElements(const LaunchSpec& launch);
 KernelResult CompileGatherGrad(const LaunchSpec& launch);
 KernelResult CompileScatterElements(const LaunchSpec& launch);
 KernelResult CompilePad(const LaunchSpec& launch);
+KernelResult CompileGridSample(const LaunchSpec& launch);
+KernelResult CompileGridSampleGrad(const LaunchSpec& launch);
+KernelResult CompileGridSampleGridGrad(const LaunchSpec& launch);
 KernelResult CompileResample(const LaunchSpec& launch);
 KernelResult CompileResampleGrad(const LaunchSpec& launch);
 KernelResult CompileSameBytes(const LaunchSpec& launch);  // Identity, Reshape
