@@ -2,6 +2,7 @@
 // becomes the canonical form of compiler/ops/op_def.h.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "frontends/onnx/node_import.h"
@@ -11,7 +12,16 @@ namespace wsi {
 struct Canonicalizer {
   std::string_view op;
   Status (*import)(NodeImport&);
+  // Names of the operators that may come of it, separated by blanks; none: the one of its
+  // own name, or another name of a value.
+  std::string_view becomes = {};
 };
+
+// Canonicalizer::becomes of operators whose results are operands under another name.
+inline constexpr std::string_view kAnotherName = "-";
+
+// Sorted by name.
+std::span<const Canonicalizer> Canonicalizers();
 
 // The operator's canonicalizer, or null: not supported.
 const Canonicalizer* FindCanonicalizer(std::string_view op);
@@ -20,6 +30,9 @@ bool IsFoldedOnly(std::string_view op);
 
 // Operators whose attributes and operands no opset changed: as they are.
 Status ImportAsIs(NodeImport& n);
+
+// Gives x^(1/p) of an x that is nowhere negative, whose derivative at 0 is taken as 0.
+Status GiveRoot(NodeImport& n, ValueId x, double p);  // canonical_reduce.cc
 
 // canonical_constant.cc
 Status ImportConstant(NodeImport& n);
@@ -65,6 +78,9 @@ Status ImportRotaryEmbedding(NodeImport& n);
 
 // canonical_einsum.cc
 Status ImportEinsum(NodeImport& n);
+
+// canonical_grid.cc
+Status ImportGridSample(NodeImport& n);
 
 // canonical_resize.cc
 Status ImportResize(NodeImport& n);  // And Upsample, which it replaced.

@@ -34,22 +34,50 @@ Status ImportNary(NodeImport& n) {
   return {};
 }
 
-// Opset 12 lets the exponent have a type of its own.
+// Opset 12 lets the exponent have a type of its own. Powers of integers that are not known
+// now go through f64.
 Status ImportPow(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(2));
-  ValueId exponent = n.Input(1);
-  if (n.InputType(0) != n.InputType(1)) {
-    WSI_ASSIGN_OR_RETURN(
-        exponent, n.Emit("Cast", {exponent}, {{"to", std::string(DTypeName(n.InputType(0)))}}));
+  const DType dtype = n.InputType(0);
+  const auto cast = [&](ValueId value, DType to) {
+    return n.Emit("Cast", {value}, {{"to", std::string(DTypeName(to))}});
+  };
+  const auto is_known = [&](int i) {
+    return n.state().graph.value(n.Input(i)).role == Role::kConstant;
+  };
+  const bool wide = !IsFloat(dtype) && (IsFloat(n.InputType(1)) || !is_known(0) || !is_known(1));
+  const DType type = wide ? DType::kF64 : dtype;
+  std::vector<ValueId> operands = n.inputs();
+  for (ValueId& operand : operands) {
+    if (n.state().graph.value(operand).dtype == type) continue;
+    WSI_ASSIGN_OR_RETURN(operand, cast(operand, type));
   }
-  return n.Give("Pow", {n.Input(0), exponent});
+  if (!wide) return n.Give("Pow", std::move(operands));
+  WSI_ASSIGN_OR_RETURN(const ValueId power, n.Emit("Pow", std::move(operands)));
+  return n.Give("Cast", {power}, {{"to", std::string(DTypeName(dtype))}});
 }
 
 Status ImportMod(NodeImport& n) { return n.Give("Mod", n.inputs(), {{"fmod", n.Int("fmod", 0)}}); }
 
+namespace {
+
+// Of integers: the larger of x and min, then the smaller of that and max, exactly.
+Status ClipIntegers(NodeImport& n) {
+  ValueId value = n.Input(0);
+  if (n.HasInput(1)) {
+    WSI_ASSIGN_OR_RETURN(value, n.Emit("Max", {value, n.Input(1)}));
+  }
+  if (n.HasInput(2)) return n.Give("Min", {value, n.Input(2)});
+  n.SetOutput(0, value);
+  return {};
+}
+
+}  // namespace
+
 // Opset 11 turned the limits from attributes into operands.
 Status ImportClip(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(1));
+  if (!IsFloat(n.InputType(0)) && n.opset() >= 11) return ClipIntegers(n);
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   if (n.opset() < 11) {

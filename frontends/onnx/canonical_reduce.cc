@@ -67,6 +67,26 @@ Status ImportReduce(NodeImport& n) {
   return n.Give(n.op(), {n.Input(0)}, reduction.attributes());
 }
 
+// The root is taken of 1 where x is 0, so that no infinite slope arises that 0 is multiplied
+// with behind it.
+Status GiveRoot(NodeImport& n, ValueId x, double p) {
+  if (p == 1) {
+    n.SetOutput(0, x);
+    return {};
+  }
+  WSI_ASSIGN_OR_RETURN(const ValueId zero, n.NumberLike(x, 0));
+  WSI_ASSIGN_OR_RETURN(const ValueId one, n.NumberLike(x, 1));
+  WSI_ASSIGN_OR_RETURN(const ValueId is_zero, n.Emit("Equal", {x, zero}));
+  WSI_ASSIGN_OR_RETURN(ValueId root, n.Emit("Where", {is_zero, one, x}));
+  if (p == 2) {
+    WSI_ASSIGN_OR_RETURN(root, n.Emit("Sqrt", {root}));
+  } else {
+    WSI_ASSIGN_OR_RETURN(const ValueId exponent, n.NumberLike(x, 1 / p));
+    WSI_ASSIGN_OR_RETURN(root, n.Emit("Pow", {root, exponent}));
+  }
+  return n.Give("Where", {is_zero, zero, root});
+}
+
 Status ImportReduceNorm(NodeImport& n) {
   WSI_ASSIGN_OR_RETURN(const Reduction reduction, ReadReduction(n));
   const std::string& op = n.op();
@@ -79,7 +99,7 @@ Status ImportReduceNorm(NodeImport& n) {
   if (!reduction.axes.empty()) {
     WSI_ASSIGN_OR_RETURN(value, n.Emit("ReduceSum", {value}, reduction.attributes()));
   }
-  if (op == "ReduceL2") return n.Give("Sqrt", {value});
+  if (op == "ReduceL2") return GiveRoot(n, value, 2);
   if (op == "ReduceLogSum") return n.Give("Log", {value});
   n.SetOutput(0, value);
   return {};

@@ -101,20 +101,97 @@ Status ImportConv(NodeImport& n) {
   return n.Give("Conv", n.inputs(), std::move(attributes));
 }
 
+namespace {
+
+// 0, step, 2 step, ... along `axis` of a tensor of rank `rank`, 1 long elsewhere.
+Result<ValueId> CountAlong(NodeImport& n, int rank, int axis, int64_t count, int64_t step,
+                           int64_t start) {
+  std::vector<int64_t> sizes(static_cast<size_t>(rank), 1);
+  sizes[static_cast<size_t>(axis)] = count;
+  WSI_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(sizes));
+  WSI_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Make(DType::kI64, shape));
+  for (int64_t i = 0; i < count; ++i) {
+    tensor.data<int64_t>()[static_cast<size_t>(i)] = start + i * step;
+  }
+  return n.state().graph.AddConstant(n.name() + "/count" + std::to_string(axis), std::move(tensor));
+}
+
+Result<ValueId> Scaled(NodeImport& n, ValueId value, int64_t by) {
+  WSI_ASSIGN_OR_RETURN(const ValueId factor, n.NumberLike(value, static_cast<double>(by)));
+  return n.Emit("Mul", {value, factor});
+}
+
+// Position `place`, row-major in the window, as positions along its axes, the last first.
+Result<std::vector<ValueId>> WindowPositions(NodeImport& n, const Window& window, ValueId place) {
+  std::vector<ValueId> positions(window.kernel.size());
+  for (size_t i = positions.size(); i-- > 1;) {
+    WSI_ASSIGN_OR_RETURN(const ValueId size,
+                         n.NumberLike(place, static_cast<double>(window.kernel[i])));
+    WSI_ASSIGN_OR_RETURN(positions[i], n.Emit("Mod", {place, size}, {{"fmod", int64_t{0}}}));
+    WSI_ASSIGN_OR_RETURN(place, n.Emit("Div", {place, size}));
+  }
+  positions[0] = place;
+  return positions;
+}
+
+// MaxPool's Indices from the positions in the windows: where each maximum lies in the
+// whole input, its spatial axes row-major or, with storage_order 1, the first running fastest.
+Status GiveIndices(NodeImport& n, const Window& window, ValueId place, bool first_fastest) {
+  const Shape x = n.InputShape(0);  // Values move while constants are added.
+  const Shape y = n.ShapeOf(place);
+  const int rank = x.rank();
+  WSI_ASSIGN_OR_RETURN(place, n.Emit("Cast", {place}, {{"to", std::string("i64")}}));
+  WSI_ASSIGN_OR_RETURN(const std::vector<ValueId> within, WindowPositions(n, window, place));
+  std::vector<int64_t> strides(within.size(), 1);
+  int64_t plane = 1;
+  for (size_t i = 0; i < strides.size(); ++i) {
+    const size_t axis = first_fastest ? i : strides.size() - 1 - i;
+    strides[axis] = plane;
+    plane *= x[static_cast<int>(axis) + 2];
+  }
+  WSI_ASSIGN_OR_RETURN(ValueId sum, CountAlong(n, rank, 0, x[0], x[1] * plane, 0));
+  WSI_ASSIGN_OR_RETURN(const ValueId channel, CountAlong(n, rank, 1, x[1], plane, 0));
+  WSI_ASSIGN_OR_RETURN(sum, n.Emit("Add", {sum, channel}));
+  for (size_t i = 0; i < within.size(); ++i) {
+    const int axis = static_cast<int>(i) + 2;
+    WSI_ASSIGN_OR_RETURN(const ValueId start,
+                         CountAlong(n, rank, axis, y[axis], window.strides[i] * strides[i],
+                                    -window.pads[i] * strides[i]));
+    WSI_ASSIGN_OR_RETURN(const ValueId step,
+                         Scaled(n, within[i], window.dilations[i] * strides[i]));
+    WSI_ASSIGN_OR_RETURN(const ValueId offset, n.Emit("Add", {step, start}));
+    WSI_ASSIGN_OR_RETURN(sum, n.Emit("Add", {offset, sum}));
+  }
+  n.SetOutput(1, sum);
+  return {};
+}
+
+}  // namespace
+
 Status ImportMaxPool(NodeImport& n) {
   WSI_RETURN_IF_ERROR(n.RequireInputs(1));
-  if (n.WantsOutput(1)) return InvalidInput("its second output, Indices, is not supported");
-  n.Ignore("storage_order");  // Orders Indices.
-  WSI_ASSIGN_OR_RETURN(Window window, ReadWindow(n, {}));
-  Attributes attributes = WindowAttributes(std::move(window));
+  const int64_t order = n.Int("storage_order", 0);
+  if (order != 0 && order != 1) {
+    return InvalidInput(fmt::format("storage_order is {}; allowed are 0 and 1", order));
+  }
+  WSI_ASSIGN_OR_RETURN(const Window window, ReadWindow(n, {}));
+  Attributes attributes = WindowAttributes(window);
   attributes.Set("ceil_mode", n.Int("ceil_mode", 0));
   const DType dtype = n.InputType(0);
-  if (dtype == DType::kU8 || dtype == DType::kI8) {  // Which fp32 holds exactly.
-    WSI_ASSIGN_OR_RETURN(ValueId value, n.Emit("Cast", {n.Input(0)}, {{"to", std::string("f32")}}));
-    WSI_ASSIGN_OR_RETURN(value, n.Emit("MaxPool", {value}, std::move(attributes)));
-    return n.Give("Cast", {value}, {{"to", std::string(DTypeName(dtype))}});
+  const bool is_byte = dtype == DType::kU8 || dtype == DType::kI8;  // Which fp32 holds exactly.
+  if (!is_byte && !n.WantsOutput(1)) return n.Give("MaxPool", {n.Input(0)}, std::move(attributes));
+  ValueId x = n.Input(0);
+  if (is_byte) {
+    WSI_ASSIGN_OR_RETURN(x, n.Emit("Cast", {x}, {{"to", std::string("f32")}}));
   }
-  return n.Give("MaxPool", {n.Input(0)}, std::move(attributes));
+  WSI_ASSIGN_OR_RETURN(const std::vector<ValueId> pooled,
+                       n.EmitMany("MaxPool", {x}, std::move(attributes), n.WantsOutput(1) ? 2 : 1));
+  if (n.WantsOutput(1)) {
+    WSI_RETURN_IF_ERROR(GiveIndices(n, window, pooled[1], order == 1));
+  }
+  if (is_byte) return n.Give("Cast", {pooled[0]}, {{"to", std::string(DTypeName(dtype))}});
+  n.SetOutput(0, pooled[0]);
+  return {};
 }
 
 Status ImportAveragePool(NodeImport& n) {
@@ -150,13 +227,6 @@ Result<ValueId> EmitPower(NodeImport& n, ValueId x, double p) {
   if (p == 1) return magnitude;
   WSI_ASSIGN_OR_RETURN(const ValueId exponent, n.NumberLike(x, p));
   return n.Emit("Pow", {magnitude, exponent});
-}
-
-// x^(1/p)
-Status GiveRoot(NodeImport& n, ValueId x, double p) {
-  if (p == 2) return n.Give("Sqrt", {x});
-  WSI_ASSIGN_OR_RETURN(const ValueId exponent, n.NumberLike(x, 1 / p));
-  return n.Give("Pow", {x, exponent});
 }
 
 }  // namespace

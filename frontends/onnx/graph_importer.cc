@@ -27,6 +27,16 @@ std::string NodeName(const onnx::NodeProto& node, int index) {
   return fmt::format("node {}", index);
 }
 
+// Operators that mean the same in every opset; others changed before kMinOpset.
+bool IsAgeless(const onnx::NodeProto& node) {
+  static constexpr std::string_view kOps[] = {
+      "Abs",           "Ceil", "Exp",      "Floor", "GlobalAveragePool",
+      "GlobalMaxPool", "Log",  "MatMul",   "Neg",   "Not",
+      "Reciprocal",    "Relu", "Sigmoid",  "Sqrt",  "Softplus",
+      "Softsign",      "Tanh", "Transpose"};
+  return IsOnnxDomain(node.domain()) && std::ranges::find(kOps, node.op_type()) != std::end(kOps);
+}
+
 // The model's version of ONNX's own operators; false after a report.
 bool ReadVersions(const onnx::ModelProto& model, ImportState& state) {
   if (model.ir_version() < 3) {
@@ -42,6 +52,10 @@ bool ReadVersions(const onnx::ModelProto& model, ImportState& state) {
     state.opset = set.version();
   }
   if (found == 1 && state.opset >= kMinOpset && state.opset <= kMaxOpset) return true;
+  if (found == 1 && state.opset >= 1 && state.opset < kMinOpset &&
+      std::ranges::all_of(model.graph().node(), IsAgeless)) {
+    return true;
+  }
   if (found != 1) {
     state.Report("model", "",
                  fmt::format("states {} versions of ONNX's operators, one is needed", found));

@@ -291,6 +291,14 @@ Result<ValueId> NodeImport::Emit(std::string_view op, std::vector<ValueId> input
   return outputs.front();
 }
 
+Result<std::vector<ValueId>> NodeImport::EmitMany(std::string_view op, std::vector<ValueId> inputs,
+                                                  Attributes attributes, int outputs) {
+  std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(outputs));
+  for (int i = 0; i < outputs; ++i) names.push_back(fmt::format("{}/{}.{}", OutputName(0), op, i));
+  return Add(op, std::move(inputs), std::move(attributes), names);
+}
+
 Result<ValueId> NodeImport::NumberLike(ValueId value, double number) {
   const double numbers[] = {number};
   WSI_ASSIGN_OR_RETURN(Tensor tensor,

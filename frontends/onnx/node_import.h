@@ -67,6 +67,9 @@ class NodeImport {
   // Adds a node under this one's name, types it and folds it if it can be.
   Result<ValueId> Emit(std::string_view op, std::vector<ValueId> inputs,
                        Attributes attributes = {});
+  // The same of a node with several outputs.
+  Result<std::vector<ValueId>> EmitMany(std::string_view op, std::vector<ValueId> inputs,
+                                        Attributes attributes, int outputs);
   // The values of equal shapes along a new first axis.
   Result<ValueId> EmitStacked(std::vector<ValueId> values);
   // A scalar constant of the type of `value`.

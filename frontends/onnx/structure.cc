@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "frontends/onnx/graph_importer.h"
+#include "frontends/onnx/newer_fields.h"
 #include "frontends/onnx/node_import.h"
 #include "frontends/onnx/onnx_proto.h"
 #include "frontends/onnx/printable.h"
@@ -68,11 +69,22 @@ void FillReferences(const onnx::NodeProto& call, onnx::NodeProto& node) {
   node.mutable_attribute()->Swap(&filled);
 }
 
+// What the function states for attributes that the call does not.
+Status AddDefaults(const onnx::FunctionProto& function, onnx::NodeProto& call) {
+  WSI_ASSIGN_OR_RETURN(const std::vector<onnx::AttributeProto> defaults,
+                       DefaultAttributes(function));
+  for (const onnx::AttributeProto& attribute : defaults) {
+    if (FindAttribute(call, attribute.name()) == nullptr) *call.add_attribute() = attribute;
+  }
+  return {};
+}
+
 }  // namespace
 
 const onnx::FunctionProto* GraphImporter::FindFunction(const onnx::NodeProto& proto) const {
   for (const onnx::FunctionProto& function : model_.functions()) {
-    if (function.name() == proto.op_type() && function.domain() == proto.domain()) {
+    if (function.name() == proto.op_type() && function.domain() == proto.domain() &&
+        OverloadOf(function) == OverloadOf(proto)) {
       return &function;
     }
   }
@@ -274,6 +286,8 @@ Status GraphImporter::CallFunction(const onnx::NodeProto& proto,
   if (proto.input_size() > function.input_size() || proto.output_size() > function.output_size()) {
     return InvalidInput("has more inputs or outputs than its function");
   }
+  onnx::NodeProto call = proto;
+  WSI_RETURN_IF_ERROR(AddDefaults(function, call));
   const int64_t outer_opset = state_.opset;
   for (const onnx::OperatorSetIdProto& set : function.opset_import()) {
     if (IsOnnxDomain(set.domain())) state_.opset = set.version();
@@ -296,7 +310,7 @@ Status GraphImporter::CallFunction(const onnx::NodeProto& proto,
   Status status;
   for (const onnx::NodeProto& node : function.node()) {
     onnx::NodeProto filled = node;
-    FillReferences(proto, filled);
+    FillReferences(call, filled);
     if (status.ok()) status = ImportBodyNode(filled, prefix, names);
   }
   --depth_;

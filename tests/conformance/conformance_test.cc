@@ -13,32 +13,13 @@
 #include <set>
 #include <string>
 
+#include "tests/conformance/node_cases.h"
 #include "tools/wsi-onnx-conformance/comparison.h"
 
 namespace wsi {
 namespace {
 
 namespace fs = std::filesystem;
-
-// The archive's cases in the build folder, unpacked once; empty if there is no archive.
-std::string UnpackedCases() {
-  const char* data = std::getenv("WSI_TEST_DATA");
-  const fs::path archive =
-      fs::path(data != nullptr ? data : "../shared/data") / "onnx-node/onnx-1.23-node-cases.tar.gz";
-  if (!fs::exists(archive)) return {};
-  const fs::path folder = fs::path(WSI_CASES_FOLDER) / "cases";
-  if (fs::exists(folder)) return folder.string();
-  // Of this process alone: others may unpack at the same time.
-  const fs::path partial = folder.string() + ".partial" + std::to_string(::getpid());
-  fs::remove_all(partial);
-  fs::create_directories(partial);
-  const std::string command = "tar -xzf '" + archive.string() + "' -C '" + partial.string() + "'";
-  EXPECT_EQ(std::system(command.c_str()), 0);  // NOLINT(cert-env33-c)
-  std::error_code was_there;
-  fs::rename(partial, folder, was_there);
-  if (was_there) fs::remove_all(partial);
-  return folder.string();
-}
 
 // Whether the case needs an operator or a type that is not imported at all.
 bool IsOutside(const CaseResult& result) {
@@ -65,7 +46,7 @@ std::set<std::string> KnownLeft(const std::string& device) {
 class NodeCases : public testing::TestWithParam<std::string> {};
 
 TEST_P(NodeCases, PassUnlessKnownToBeLeft) {
-  const std::string folder = UnpackedCases();
+  const std::string folder = UnpackedNodeCases();
   if (folder.empty()) {
     GTEST_SKIP() << "no archive of ONNX's node cases: set WSI_TEST_DATA to the test data";
   }

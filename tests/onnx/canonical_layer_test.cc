@@ -1,4 +1,5 @@
 // Convolution, pooling, normalization and dropout in the forms of each opset.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -9,6 +10,8 @@
 
 namespace wsi {
 namespace {
+
+using testing::HasSubstr;
 
 TestModel Conv(std::initializer_list<onnx::AttributeProto> attributes) {
   TestModel model(13);
@@ -78,14 +81,31 @@ TEST(CanonicalLayer, PoolingAttributesAreExplicit) {
             "1], kernel_shape=[2, 2], pads=[0, 0, 0, 0], strides=[2, 2]}\n");
 }
 
-TEST(CanonicalLayer, MaxPoolIndicesAreRefusedOnlyWhereRead) {
+TEST(CanonicalLayer, MaxPoolIndicesComeFromThePositionsInTheWindows) {
   TestModel model(12);
   model.Input("x", {1, 2, 6, 6}).Output("y");
-  model.Node("MaxPool", {"x"}, {"y", "index"}, {A("kernel_shape", {2, 2})});
-  EXPECT_TRUE(ImportNodes(model).starts_with("%y : f32[1,2,5,5] = MaxPool(%x)"));
-  model.Output("index");
+  model.Node("MaxPool", {"x"}, {"y", "index"}, {A("kernel_shape", {2, 3})});
   EXPECT_EQ(ImportNodes(model),
-            "error: 1 problem: MaxPool 'y': its second output, Indices, is not supported");
+            "%y : f32[1,2,5,4] = MaxPool(%x) {ceil_mode=0, dilations=[1, 1], kernel_shape=[2, 3], "
+            "pads=[0, 0, 0, 0], strides=[1, 1]}\n");
+  model.Output("index");
+  const std::string nodes = ImportNodes(model);
+  EXPECT_THAT(nodes, HasSubstr("= MaxPool(%x)"));
+  EXPECT_THAT(nodes, HasSubstr(" : i64[1,2,5,4] = Mod("));
+  EXPECT_THAT(nodes, HasSubstr("%index : i64[1,2,5,4] = "));
+  TestModel odd(12);
+  odd.Input("x", {1, 2, 6, 6}).Output("y");
+  odd.Node("MaxPool", {"x"}, {"y"}, {A("kernel_shape", {2, 3}), A("storage_order", 2)});
+  EXPECT_THAT(ImportNodes(odd), HasSubstr("MaxPool 'y': storage_order is 2; allowed are 0 and 1"));
+}
+
+TEST(CanonicalLayer, GridSampleHasTheNewNamesOfItsModes) {
+  TestModel model(16);
+  model.Input("x", {1, 2, 6, 6}).Input("g", {1, 4, 3, 2}).Output("y");
+  model.Node("GridSample", {"x", "g"}, {"y"}, {A("mode", "bicubic"), A("align_corners", 1)});
+  EXPECT_EQ(ImportNodes(model),
+            "%y : f32[1,2,4,3] = GridSample(%x, %g) {align_corners=1, mode=\"cubic\", "
+            "padding_mode=\"zeros\"}\n");
 }
 
 TestModel BatchNorm(int64_t opset, std::initializer_list<std::string> outputs,

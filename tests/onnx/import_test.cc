@@ -23,6 +23,14 @@ void Import(const TestModel& model, const ImportOptions& options, Imported& impo
   ASSERT_TRUE(imported.graph.ok()) << imported.graph.status().message();
 }
 
+TEST(Import, OldOpsetsAreReadWhereEveryOperatorMeansTheSame) {
+  TestModel model(1);
+  model.Input("x", {2}).Output("y").Node("Relu", {"x"}, {"t"}).Node("Neg", {"t"}, {"y"});
+  EXPECT_THAT(ImportNodes(model), testing::HasSubstr("%y : f32[2] = Neg("));
+  model.Node("Softmax", {"y"}, {"s"});
+  EXPECT_THAT(ImportNodes(model), testing::HasSubstr("its opset is 1; 7 to 28 are read"));
+}
+
 // x -> Conv(w, b) -> BatchNormalization -> y, one channel.
 TestModel ConvNorm() {
   TestModel model(15);

@@ -107,6 +107,46 @@ TEST(Structure, AFunctionBecomesItsNodes) {
   EXPECT_EQ(ImportNodes(model), "%y : f32[2] = LeakyRelu(%x) {alpha=0.25}\n");
 }
 
+// A function of the model "f.Leaky", whose field attribute_proto says slope = 0.5.
+onnx::FunctionProto& AddLeaky(TestModel& model, const std::string& overload, const char* op) {
+  onnx::FunctionProto& function = *model.proto().add_functions();
+  function.set_domain("f");
+  function.set_name("Leaky");
+  function.add_input("a");
+  function.add_output("b");
+  onnx::NodeProto& node = *function.add_node();
+  node.set_op_type(op);
+  node.add_input("a");
+  node.add_output("b");
+  onnx::AttributeProto& alpha = *node.add_attribute();
+  alpha.set_name("alpha");
+  alpha.set_type(onnx::AttributeProto::FLOAT);
+  alpha.set_ref_attr_name("slope");
+  // Fields that the generated classes do not know.
+  function.mutable_unknown_fields()->AddLengthDelimited(11, A("slope", 0.5F).SerializeAsString());
+  if (!overload.empty()) function.mutable_unknown_fields()->AddLengthDelimited(13, overload);
+  return function;
+}
+
+TEST(Structure, FunctionsHaveDefaultsOfAttributesAndOverloads) {
+  const auto nodes = [](std::initializer_list<onnx::AttributeProto> attributes,
+                        const char* overload) {
+    TestModel model(15);
+    model.Input("x", {2}).Output("y");
+    AddLeaky(model, "", "LeakyRelu");
+    AddLeaky(model, "other", "Elu");
+    model.Node("Leaky", {"x"}, {"y"}, attributes);
+    onnx::NodeProto& call = *model.graph().mutable_node(0);
+    call.set_domain("f");
+    if (*overload != 0) call.mutable_unknown_fields()->AddLengthDelimited(8, overload);
+    return ImportNodes(model);
+  };
+  EXPECT_EQ(nodes({}, ""), "%y : f32[2] = LeakyRelu(%x) {alpha=0.5}\n");
+  EXPECT_EQ(nodes({A("slope", 0.25F)}, ""), "%y : f32[2] = LeakyRelu(%x) {alpha=0.25}\n");
+  EXPECT_EQ(nodes({}, "other"), "%y : f32[2] = Elu(%x) {alpha=0.5}\n");
+  EXPECT_THAT(nodes({}, "third"), HasSubstr("f.Leaky 'y': unsupported operator"));
+}
+
 TEST(Structure, SequencesAreTheirValues) {
   TestModel model(13);
   model.Input("x", {4, 3}).Output("y").Constant("two", Ints({}, {2})).Constant("p", Ints({}, {-1}));

@@ -10,9 +10,9 @@
 
 #include "compiler/ir/text.h"
 #include "compiler/ir/verifier.h"
-#include "compiler/ops/op_docs.h"
 #include "compiler/pass/pass_list.h"
 #include "compiler/pass/pass_manager.h"
+#include "frontends/onnx/onnx_operators.h"
 #include "passes/pipeline.h"
 #include "runtime/base/file.h"
 #include "runtime/plan/plan_file.h"
@@ -147,9 +147,9 @@ void AddOptCommand(CLI::App& app, int* exit_code) {
 }
 
 void AddOpsCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command = app.add_subcommand("ops", "print the operator table (docs/operators.md)");
+  CLI::App* command = app.add_subcommand("ops", "print the operator tables (docs/operators.md)");
   command->callback([=] {
-    fmt::print("{}", OperatorTable());
+    fmt::print("{}", OperatorsPage());
     *exit_code = 0;
   });
 }
