@@ -15,6 +15,14 @@
 namespace wsi {
 namespace {
 
+// Entry i is values[order[i]].
+std::vector<int64_t> Permuted(const std::vector<int64_t>& values,
+                              const std::vector<int64_t>& order) {
+  std::vector<int64_t> result;
+  for (const int64_t i : order) result.push_back(values[static_cast<size_t>(i)]);
+  return result;
+}
+
 class LayoutRewriter {
  public:
   explicit LayoutRewriter(Graph& graph) : graph_(graph), builder_(graph), forms_(graph, builder_) {}
@@ -42,7 +50,7 @@ class LayoutRewriter {
       case LayoutRule::kChannelsLast: return Spatial(id);
       case LayoutRule::kAny: return Elementwise(id);
       case LayoutRule::kAxes: return node.op == "Transpose" ? Transposed(id) : WithAxes(id);
-      case LayoutRule::kFixed: return Fixed(id);
+      case LayoutRule::kFixed: return node.op == "Reshape" ? Reshaped(id) : Fixed(id);
     }
     return {};
   }
@@ -129,14 +137,40 @@ class LayoutRewriter {
     return {};
   }
 
-  // Output axis i is axis perm[i] of ONNX's order, which is found elsewhere now.
+  // Output axis i is axis perm[i] of ONNX's order, which is found elsewhere now. The
+  // result is channels-last where that costs nothing: an export that goes over to
+  // channels last and back on its own meets no Transpose.
   Status Transposed(NodeId id) {
     Node& node = graph_.node(id);
-    if (!forms_.IsLast(node.inputs[0])) return {};
-    const std::vector<int64_t> place = ToChannelsFirst(RankOf(node.inputs[0]));
+    const int rank = RankOf(node.inputs[0]);
     std::vector<int64_t> perm = node.attributes.Ints("perm");
-    for (int64_t& axis : perm) axis = place[static_cast<size_t>(axis)];
-    node.attributes.Set("perm", perm);
+    if (forms_.IsLast(node.inputs[0])) {
+      const std::vector<int64_t> place = ToChannelsFirst(rank);
+      for (int64_t& axis : perm) axis = place[static_cast<size_t>(axis)];
+    }
+    const Shape& stored = graph_.value(node.inputs[0]).shape;
+    if (rank >= 3 && !MovesOnlyUnitAxes(stored, perm)) {
+      const std::vector<int64_t> last = Permuted(perm, ToChannelsLast(rank));
+      if (MovesOnlyUnitAxes(stored, last)) {
+        perm = last;
+        MarkOutputs(id, rank);
+      }
+    }
+    node.attributes.Set("perm", std::move(perm));
+    return {};
+  }
+
+  // Stays channels-last where only spatial axes are merged or split.
+  Status Reshaped(NodeId id) {
+    Node& node = graph_.node(id);
+    const std::vector<int64_t> sizes = node.attributes.Ints("shape");
+    const auto rank = static_cast<int>(sizes.size());
+    const Shape& from = graph_.value(node.inputs[0]).shape;
+    const bool keeps_channels =
+        forms_.IsLast(node.inputs[0]) && rank >= 3 && sizes[0] == from[0] && sizes[1] == from[-1];
+    if (!keeps_channels) return Fixed(id);
+    node.attributes.Set("shape", Permuted(sizes, ToChannelsLast(rank)));
+    MarkOutputs(id, rank);
     return {};
   }
 

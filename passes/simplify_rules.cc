@@ -164,28 +164,93 @@ Result<Outcome> RecogniseGlobalAveragePool(Rewriter& r, NodeId id) {
   return Outcome::kRewritten;
 }
 
+// Whether `perm` swaps the last two axes and nothing else.
+bool SwapsMatrixAxes(const std::vector<int64_t>& perm) {
+  const size_t rank = perm.size();
+  if (rank < 2) return false;
+  for (size_t i = 0; i + 2 < rank; ++i) {
+    if (perm[i] != static_cast<int64_t>(i)) return false;
+  }
+  return perm[rank - 1] == static_cast<int64_t>(rank - 2);
+}
+
+// The Transpose of an activation's matrix axes that makes operand `input`, or null. What
+// persists is stored transposed instead (passes/layout_storage.h).
+const Node* MatrixTransposeOf(const Graph& graph, const Node& node, size_t input) {
+  const Node* transpose = ProducerOf(graph, node, input, "Transpose");
+  if (transpose == nullptr || !SwapsMatrixAxes(transpose->attributes.Ints("perm"))) return nullptr;
+  return IsPersistent(graph.value(transpose->inputs[0]).role) ? nullptr : transpose;
+}
+
+// A product reads its operands either way round.
+Result<Outcome> AbsorbTransposes(Rewriter& r, NodeId id) {
+  Node& node = r.graph.node(id);
+  Outcome outcome = Outcome::kNone;
+  for (size_t i = 0; i < 2; ++i) {
+    const Node* transpose = MatrixTransposeOf(r.graph, node, i);
+    if (transpose == nullptr) continue;
+    const std::string_view flag = i == 0 ? "transA" : "transB";
+    node.attributes.Set(flag, int64_t{node.attributes.Int(flag, 0) == 0});
+    node.inputs[i] = transpose->inputs[0];
+    outcome = Outcome::kRewritten;
+  }
+  return outcome;
+}
+
+// transpose(x) * number -> transpose(x * number), on its way to a product.
+Result<Outcome> ScaleBeforeTranspose(Rewriter& r, NodeId id) {
+  const Node node = r.graph.node(id);
+  for (size_t i = 0; i < 2; ++i) {
+    const Node* transpose = MatrixTransposeOf(r.graph, node, i);
+    if (transpose == nullptr) continue;
+    const Value& number = r.graph.value(node.inputs[1 - i]);
+    if (number.shape.ElementCount() != 1) continue;
+    if (number.shape.rank() > r.graph.value(node.inputs[i]).shape.rank()) continue;
+    Attributes attributes = transpose->attributes;
+    Node scale = MakeNode(node.op, node.name, node.inputs, node.attributes, node.phase);
+    scale.inputs[i] = transpose->inputs[0];
+    const std::string output = r.graph.value(node.outputs[0]).name;
+    WSI_ASSIGN_OR_RETURN(const ValueId scaled, r.builder.Add(std::move(scale), output + ".before"));
+    Node& moved = r.graph.node(id);
+    moved.op = "Transpose";
+    moved.attributes = std::move(attributes);
+    moved.inputs = {scaled};
+    return Outcome::kRewritten;
+  }
+  return Outcome::kNone;
+}
+
+Result<Outcome> SimplifyProduct(Rewriter& r, NodeId id) {
+  WSI_ASSIGN_OR_RETURN(const Outcome dropped, DropNeutralOperand(r, id));
+  return dropped == Outcome::kNone ? ScaleBeforeTranspose(r, id) : dropped;
+}
+
+// x ^ 1 -> x, x ^ 2 -> x * x.
+Result<Outcome> SimplifyPower(Rewriter& r, NodeId id) {
+  Node& node = r.graph.node(id);
+  const Value& exponent = r.graph.value(node.inputs[1]);
+  const bool is_number = exponent.shape.ElementCount() == 1 &&
+                         exponent.shape.rank() <= r.graph.value(node.inputs[0]).shape.rank();
+  if (!is_number || !IsConstant(r.graph, node, 1, 2)) return DropNeutralOperand(r, id);
+  node.op = "Mul";
+  node.inputs[1] = node.inputs[0];
+  return Outcome::kRewritten;
+}
+
 struct RuleEntry {
   std::string_view op;
   Rule rule;
 };
 constexpr RuleEntry kRules[] = {
-    {"Add", DropNeutralOperand},
-    {"Cast", ForwardIfSame},
-    {"CastLike", ForwardIfSame},
-    {"Concat", DropSingleConcat},
-    {"Conv", DropZeroBias},
-    {"Div", DropNeutralOperand},
-    {"Dropout", DropDropout},
-    {"Expand", ForwardIfSame},
-    {"Identity", ForwardIfSame},
-    {"Mul", DropNeutralOperand},
-    {"Pad", ForwardIfSame},
-    {"Pow", DropNeutralOperand},
-    {"ReduceMean", RecogniseGlobalAveragePool},
-    {"Reshape", MergeReshapes},
-    {"Slice", DropWholeSlice},
-    {"Sub", DropNeutralOperand},
-    {"Transpose", MergeTransposes},
+    {"Add", DropNeutralOperand}, {"Cast", ForwardIfSame},
+    {"CastLike", ForwardIfSame}, {"Concat", DropSingleConcat},
+    {"Conv", DropZeroBias},      {"Div", SimplifyProduct},
+    {"Dropout", DropDropout},    {"Expand", ForwardIfSame},
+    {"Identity", ForwardIfSame}, {"MatMul", AbsorbTransposes},
+    {"Mul", SimplifyProduct},    {"Pad", ForwardIfSame},
+    {"Pow", SimplifyPower},      {"ReduceMean", RecogniseGlobalAveragePool},
+    {"Reshape", MergeReshapes},  {"Slice", DropWholeSlice},
+    {"Sub", DropNeutralOperand}, {"Transpose", MergeTransposes},
 };
 constexpr RuleEntry kViewRules[] = {{"Reshape", MergeReshapes}, {"Transpose", MergeTransposes}};
 
