@@ -28,7 +28,7 @@ const Canonicalizer* FindCanonicalizer(std::string_view op);
 // Whether `op` exists only to be folded: no backend runs it.
 bool IsFoldedOnly(std::string_view op);
 
-// Operators whose attributes and operands no opset changed: as they are.
+// Operators without attributes, whose operands no opset changed: as they are.
 Status ImportAsIs(NodeImport& n);
 
 // Gives x^(1/p) of an x that is nowhere negative, whose derivative at 0 is taken as 0.

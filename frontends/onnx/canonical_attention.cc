@@ -94,8 +94,8 @@ ValueId Constant(NodeImport& n, std::string_view what, Tensor tensor) {
   return n.state().graph.AddConstant(fmt::format("{}/{}", n.name(), what), std::move(tensor));
 }
 
-ValueId Mask(NodeImport& n, const Frontier& f) {
-  Tensor mask = Tensor::Make(DType::kBool, Shape{f.queries, f.keys}).value();
+Result<ValueId> Mask(NodeImport& n, const Frontier& f) {
+  WSI_ASSIGN_OR_RETURN(Tensor mask, n.NewConstant(DType::kBool, Shape{f.queries, f.keys}));
   for (int64_t i = 0; i < f.queries; ++i) {
     for (int64_t j = 0; j < f.keys; ++j) {
       mask.data<uint8_t>()[static_cast<size_t>(i * f.keys + j)] = f.Sees(i, j, f.offset) ? 1 : 0;
@@ -109,12 +109,13 @@ ValueId Mask(NodeImport& n, const Frontier& f) {
 template <typename F>
 Result<ValueId> Compared(NodeImport& n, const Frontier& f, ValueId counts, bool below,
                          F threshold) {
-  Sizes values;
+  WSI_ASSIGN_OR_RETURN(Tensor values, n.NewConstant(DType::kI64, Shape{1, 1, f.queries, f.keys}));
   for (int64_t i = 0; i < f.queries; ++i) {
-    for (int64_t j = 0; j < f.keys; ++j) values.push_back(threshold(i, j));
+    for (int64_t j = 0; j < f.keys; ++j) {
+      values.data<int64_t>()[static_cast<size_t>(i * f.keys + j)] = threshold(i, j);
+    }
   }
-  const ValueId limits =
-      Constant(n, "limits", Tensor::Of<int64_t>({1, 1, f.queries, f.keys}, values));
+  const ValueId limits = Constant(n, "limits", std::move(values));
   return below ? n.Emit("Less", {counts, limits}) : n.Emit("Less", {limits, counts});
 }
 
@@ -170,7 +171,7 @@ Result<ValueId> EmitBias(NodeImport& n, const Frontier& f, DType dtype) {
   if (n.HasInput(6)) {
     WSI_ASSIGN_OR_RETURN(allowed, FilledMask(n, f));
   } else if (f.limited()) {
-    allowed = Mask(n, f);
+    WSI_ASSIGN_OR_RETURN(allowed, Mask(n, f));
   }
   if (n.HasInput(3)) {
     WSI_ASSIGN_OR_RETURN(const ValueId mask, WholeMask(n, f.keys));

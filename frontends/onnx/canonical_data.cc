@@ -1,5 +1,6 @@
 // Operators that move elements: bounds and axes explicit, from the front.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <numeric>
@@ -132,7 +133,10 @@ Result<std::vector<int64_t>> SplitSizes(NodeImport& n, int64_t size) {
   }
   int64_t rest = size;
   for (const int64_t part : sizes) {
-    if (part < 0 || part > rest) return InvalidInput("split does not add up to the axis");
+    if (part < 0 || part > rest) {
+      return InvalidInput(fmt::format("split [{}] does not add up to the axis of {}",
+                                      fmt::join(sizes, ", "), size));
+    }
     rest -= part;
   }
   if (rest != 0 || static_cast<int64_t>(sizes.size()) != parts) {
@@ -206,7 +210,7 @@ Status GiveRepeated(NodeImport& n, ValueId value, std::string_view mode,
     if (size == 0) return InvalidInput(fmt::format("mode {} pads an empty axis {}", mode, axis));
     WSI_ASSIGN_OR_RETURN(int64_t padded, CheckedAdd(size, before));
     WSI_ASSIGN_OR_RETURN(padded, CheckedAdd(padded, after));
-    WSI_ASSIGN_OR_RETURN(Tensor list, Tensor::Make(DType::kI64, Shape{padded}));
+    WSI_ASSIGN_OR_RETURN(Tensor list, n.NewConstant(DType::kI64, Shape{padded}));
     for (int64_t i = 0; i < padded; ++i) {
       list.data<int64_t>()[static_cast<size_t>(i)] = SourceOf(mode, i - before, size);
     }

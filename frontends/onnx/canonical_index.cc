@@ -238,9 +238,11 @@ Status ImportCumSum(NodeImport& n) {
 namespace {
 
 // Ones where column - row >= k, of m rows and n columns, as `dtype`.
-Result<Tensor> Triangle(int64_t m, int64_t n, int64_t k, bool only_diagonal, DType dtype) {
+Result<Tensor> Triangle(NodeImport& node, int64_t m, int64_t n, int64_t k, bool only_diagonal,
+                        DType dtype) {
   WSI_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(Sizes{m, n}));
-  WSI_ASSIGN_OR_RETURN(Tensor mask, Tensor::Make(DType::kBool, shape));
+  WSI_RETURN_IF_ERROR(node.NewConstant(dtype, shape).status());
+  WSI_ASSIGN_OR_RETURN(Tensor mask, node.NewConstant(DType::kBool, shape));
   const std::span<uint8_t> values = mask.data<uint8_t>();
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < n; ++j) {
@@ -269,7 +271,8 @@ Status ImportTrilu(NodeImport& n) {
   const int64_t most = x[-1] + x[-2];
   k = std::clamp(k, -most, most);
   // The lower triangle is what is not above the next diagonal.
-  WSI_ASSIGN_OR_RETURN(Tensor mask, Triangle(x[-2], x[-1], upper ? k : k + 1, false, DType::kBool));
+  WSI_ASSIGN_OR_RETURN(Tensor mask,
+                       Triangle(n, x[-2], x[-1], upper ? k : k + 1, false, DType::kBool));
   const ValueId above = n.state().graph.AddConstant(n.name() + "/triangle", std::move(mask));
   WSI_ASSIGN_OR_RETURN(const ValueId zero, n.NumberLike(n.Input(0), 0));
   if (upper) return n.Give("Where", {above, n.Input(0), zero});
@@ -284,7 +287,7 @@ Status ImportEyeLike(NodeImport& n) {
   if (n.HasAttribute("dtype")) {
     WSI_ASSIGN_OR_RETURN(dtype, DTypeFromOnnx(n.RequiredInt("dtype")));
   }
-  WSI_ASSIGN_OR_RETURN(Tensor eye, Triangle(x[0], x[1], n.Int("k", 0), true, dtype));
+  WSI_ASSIGN_OR_RETURN(Tensor eye, Triangle(n, x[0], x[1], n.Int("k", 0), true, dtype));
   return n.GiveConstant(std::move(eye));
 }
 

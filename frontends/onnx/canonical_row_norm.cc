@@ -104,12 +104,13 @@ Status ImportMeanVarianceNormalization(NodeImport& n) {
 namespace {
 
 // The weight of the 1 x 1 convolution that sums each channel's neighbourhood, times `factor`.
-Result<Tensor> BandWeight(int64_t channels, int64_t size, double factor, int spatial) {
+Result<Tensor> BandWeight(NodeImport& n, int64_t channels, int64_t size, double factor,
+                          int spatial) {
   std::vector<int64_t> sizes(static_cast<size_t>(spatial) + 2, 1);
   sizes[0] = channels;
   sizes[1] = channels;
   WSI_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(sizes));
-  WSI_ASSIGN_OR_RETURN(Tensor weight, Tensor::Make(DType::kF64, shape));
+  WSI_ASSIGN_OR_RETURN(Tensor weight, n.NewConstant(DType::kF64, shape));
   const std::span<double> values = weight.data<double>();
   for (int64_t c = 0; c < channels; ++c) {
     const int64_t first = std::max<int64_t>(0, c - (size - 1) / 2);
@@ -135,8 +136,8 @@ Status ImportLRN(NodeImport& n) {
   if (size < 1) return InvalidInput(fmt::format("size is {}; allowed is 1 and more", size));
   const auto spatial = static_cast<size_t>(shape.rank() - 2);
   const double factor = n.Float("alpha", 1e-4) / static_cast<double>(size);
-  WSI_ASSIGN_OR_RETURN(const Tensor band, BandWeight(channels, std::min(size, 2 * channels), factor,
-                                                     static_cast<int>(spatial)));
+  WSI_ASSIGN_OR_RETURN(const Tensor band, BandWeight(n, channels, std::min(size, 2 * channels),
+                                                     factor, static_cast<int>(spatial)));
   WSI_ASSIGN_OR_RETURN(Tensor weight, band.Cast(n.InputType(0)));
   const std::vector<double> biases(static_cast<size_t>(channels), n.Float("bias", 1));
   WSI_ASSIGN_OR_RETURN(Tensor bias, Tensor::Of<double>({channels}, biases).Cast(n.InputType(0)));

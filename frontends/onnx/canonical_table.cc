@@ -171,6 +171,6 @@ bool IsFoldedOnly(std::string_view op) {
   return std::ranges::find(kFoldedOnly, op) != std::end(kFoldedOnly);
 }
 
-Status ImportAsIs(NodeImport& n) { return n.Give(n.op(), n.inputs(), n.AllAttributes()); }
+Status ImportAsIs(NodeImport& n) { return n.Give(n.op(), n.inputs()); }
 
 }  // namespace wsi

@@ -109,7 +109,7 @@ Result<ValueId> CountAlong(NodeImport& n, int rank, int axis, int64_t count, int
   std::vector<int64_t> sizes(static_cast<size_t>(rank), 1);
   sizes[static_cast<size_t>(axis)] = count;
   WSI_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(sizes));
-  WSI_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Make(DType::kI64, shape));
+  WSI_ASSIGN_OR_RETURN(Tensor tensor, n.NewConstant(DType::kI64, shape));
   for (int64_t i = 0; i < count; ++i) {
     tensor.data<int64_t>()[static_cast<size_t>(i)] = start + i * step;
   }
@@ -237,12 +237,16 @@ Status ImportLpPool(NodeImport& n) {
   const auto p = static_cast<double>(n.Int("p", 2));
   if (p < 1) return InvalidInput(fmt::format("p is {}; allowed is 1 and more", p));
   WSI_ASSIGN_OR_RETURN(Window window, ReadWindow(n, {}));
-  if (n.Int("ceil_mode", 0) != 0) PadToCeil(n.InputShape(0), window);
+  const int64_t ceil = n.Int("ceil_mode", 0);
+  if (ceil != 0 && ceil != 1) {
+    return InvalidInput(fmt::format("attribute ceil_mode is {}, wants 0 to 1", ceil));
+  }
+  if (ceil == 1) PadToCeil(n.InputShape(0), window);
   const int64_t channels = n.InputShape(0)[1];
   std::vector<int64_t> sizes = {channels, 1};
   sizes.insert(sizes.end(), window.kernel.begin(), window.kernel.end());
   WSI_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(sizes));
-  WSI_ASSIGN_OR_RETURN(Tensor ones, Tensor::Make(DType::kF64, shape));
+  WSI_ASSIGN_OR_RETURN(Tensor ones, n.NewConstant(DType::kF64, shape));
   std::ranges::fill(ones.data<double>(), 1.0);
   WSI_ASSIGN_OR_RETURN(ones, ones.Cast(n.InputType(0)));
   const ValueId weight = n.state().graph.AddConstant(n.name() + "/ones", std::move(ones));

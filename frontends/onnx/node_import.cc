@@ -59,11 +59,27 @@ const AttributeProto* NodeImport::Find(std::string_view name) {
   return nullptr;
 }
 
+namespace {
+
+std::string_view KindOf(const AttributeProto& attribute) {
+  switch (attribute.type()) {
+    case AttributeProto::INT: return "an integer";
+    case AttributeProto::FLOAT: return "a float";
+    case AttributeProto::STRING: return "a string";
+    case AttributeProto::INTS: return "a list of integers";
+    case AttributeProto::FLOATS: return "a list of floats";
+    case AttributeProto::TENSOR: return "a tensor";
+    default: return "of another type";
+  }
+}
+
+}  // namespace
+
 const AttributeProto* NodeImport::FindTyped(std::string_view name, int type,
                                             std::string_view kind) {
   const AttributeProto* attribute = Find(name);
   if (attribute == nullptr || attribute->type() == type) return attribute;
-  Fail(fmt::format("attribute {} is not {}", name, kind));
+  Fail(fmt::format("attribute {} is {}, wants {}", name, KindOf(*attribute), kind));
   return nullptr;
 }
 
@@ -109,22 +125,6 @@ onnx::TensorProto* NodeImport::TensorAttribute(std::string_view name) {
     if (attribute.name() == name) return attribute.mutable_t();
   }
   return nullptr;
-}
-
-Attributes NodeImport::AllAttributes() {
-  Attributes all;
-  for (const AttributeProto& attribute : proto_.attribute()) {
-    const std::string& key = attribute.name();
-    switch (attribute.type()) {
-      case AttributeProto::INT: all.Set(key, Int(key, 0)); break;
-      case AttributeProto::FLOAT: all.Set(key, Float(key, 0)); break;
-      case AttributeProto::STRING: all.Set(key, String(key, "")); break;
-      case AttributeProto::INTS: all.Set(key, Ints(key)); break;
-      case AttributeProto::FLOATS: all.Set(key, Floats(key)); break;
-      default: Fail(fmt::format("attribute {} has an unexpected type", Printable(key)));
-    }
-  }
-  return all;
 }
 
 Status NodeImport::CheckAttributes() {
@@ -297,6 +297,16 @@ Result<std::vector<ValueId>> NodeImport::EmitMany(std::string_view op, std::vect
   names.reserve(static_cast<size_t>(outputs));
   for (int i = 0; i < outputs; ++i) names.push_back(fmt::format("{}/{}.{}", OutputName(0), op, i));
   return Add(op, std::move(inputs), std::move(attributes), names);
+}
+
+Result<Tensor> NodeImport::NewConstant(DType dtype, const Shape& shape) const {
+  const Bytes bytes = shape.ByteCount(dtype);
+  if (bytes > state_.options.max_folded_bytes) {
+    return InvalidInput(fmt::format("needs a constant {} of {}; the limit is {}", shape.ToString(),
+                                    FormatBytes(bytes),
+                                    FormatBytes(state_.options.max_folded_bytes)));
+  }
+  return Tensor::Make(dtype, shape);
 }
 
 Result<ValueId> NodeImport::NumberLike(ValueId value, double number) {

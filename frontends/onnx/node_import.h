@@ -38,8 +38,6 @@ class NodeImport {
   std::vector<int64_t> Ints(std::string_view name, std::vector<int64_t> otherwise = {});
   std::vector<double> Floats(std::string_view name);
   onnx::TensorProto* TensorAttribute(std::string_view name);  // Null: none.
-  // All attributes as they are, for operators whose form no opset changed.
-  Attributes AllAttributes();
   // Reads an attribute that has no bearing here.
   void Ignore(std::string_view name) { Find(name); }
   // An error if anything was wrong with an attribute, or one was never asked for.
@@ -72,6 +70,8 @@ class NodeImport {
                                         Attributes attributes, int outputs);
   // The values of equal shapes along a new first axis.
   Result<ValueId> EmitStacked(std::vector<ValueId> values);
+  // Zeros for a constant that the importer fills; an error above the cap of folded constants.
+  Result<Tensor> NewConstant(DType dtype, const Shape& shape) const;
   // A scalar constant of the type of `value`.
   Result<ValueId> NumberLike(ValueId value, double number);
   // Emits the node that makes output 0, or output `i`.
