@@ -8,7 +8,8 @@ channels_last and an allocator told to keep its memory (glibc's default gives ev
 activation back to the system and pays for it in page faults).
 
 usage: cpu.py [--build FOLDER] [--python PYTHON] [--models A,B] [--sizes N,M] [--rounds N]
-PYTHON must have torch, torchvision, onnx and numpy.
+Models are wsi-model's, and torchvision:NAME and timm:NAME as PyTorch exports them.
+PYTHON must have torch, torchvision, onnx and numpy, and timm for its models.
 """
 import argparse
 import json
@@ -44,16 +45,20 @@ def run(command, **extra_environment):
 def prepare(args, network, size, folder):
     """Writes model, plan and input; returns their paths."""
     tools = os.path.join(args.build, "bin")
-    path = {name: os.path.join(folder, f"{network}-{size}{name}")
+    path = {name: os.path.join(folder, f"{network.replace(':', '-')}-{size}{name}")
             for name in (".onnx", ".plan", "-x.npy", "-y.npy", "-g.safetensors")}
-    run([f"{tools}/wsi-model", network, "-o", path[".onnx"], "--classes", "1000"])
-    run([f"{tools}/wsic", "compile", path[".onnx"], "-o", path[".plan"], "--input-size",
-         f"{size}x{size}", "--batch", "1", "--optimizer", "momentum"])
     run([args.python, "-c", f"""
 import numpy
 random = numpy.random.default_rng(1)
 numpy.save({path['-x.npy']!r}, random.standard_normal((1, 3, {size}, {size}), numpy.float32))
 numpy.save({path['-y.npy']!r}, numpy.array([7], numpy.int64))"""])
+    if ":" in network:
+        run([args.python, os.path.join(HERE, "peer_torch.py"), network, path[".onnx"],
+             path["-x.npy"], path["-y.npy"], "--export"], PYTHONWARNINGS="ignore")
+    else:
+        run([f"{tools}/wsi-model", network, "-o", path[".onnx"], "--classes", "1000"])
+    run([f"{tools}/wsic", "compile", path[".onnx"], "-o", path[".plan"], "--input-size",
+         f"{size}x{size}", "--batch", "1", "--optimizer", "momentum"])
     return path
 
 

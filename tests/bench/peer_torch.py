@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""One training step of a torchvision network in PyTorch on the CPU, timed.
+"""One training step of a torchvision or timm network in PyTorch on the CPU, timed.
 
 A step is forward, cross entropy, backward and an SGD-with-momentum update: fp32, batch
-norm in training mode. The weights are those of an ONNX file, so that it is the same model
-on the same input. Prints one JSON object; `loss` is that of the first step.
+norm in training mode, nothing dropped at random. The weights are those of an ONNX file, so
+that it is the same model on the same input. Prints one JSON object; `loss` is that of the
+first step. With --export, writes the ONNX file instead.
 
 usage: peer_torch.py NETWORK MODEL.onnx X.npy Y.npy [--threads N] [--steps N] [--layout L]
+       peer_torch.py NETWORK MODEL.onnx X.npy Y.npy --export
 """
 import argparse
 import json
@@ -16,15 +18,34 @@ import time
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("network", help="a torchvision.models name")
+    parser.add_argument("network", help="a torchvision.models name, or timm:NAME")
     parser.add_argument("model", help="ONNX file whose initializers have torchvision's names")
     parser.add_argument("image", help="NCHW float32")
     parser.add_argument("label", help="int64")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=7)
     parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--export", action="store_true")
     parser.add_argument("--layout", choices=("nchw", "channels_last"), default="channels_last")
     return parser.parse_args()
+
+
+def make_network(name, side):
+    """The network for images of `side` pixels, without dropout and stochastic depth."""
+    source, _, name = name.rpartition(":")
+    if source == "timm":
+        import timm
+        options = {"img_size": side} if "vit" in name else {}
+        model = timm.create_model(name, num_classes=1000, **options)
+    else:
+        import torchvision
+        model = getattr(torchvision.models, name)(num_classes=1000)
+    for module in model.modules():
+        if type(module).__name__ in ("Dropout", "StochasticDepth"):
+            module.p = 0.0
+        if type(module).__name__ == "DropPath":
+            module.drop_prob = 0.0
+    return model.train()
 
 
 def load_weights(model, path, torch):
@@ -43,15 +64,19 @@ def main():
     os.environ["OMP_NUM_THREADS"] = str(args.threads)
     import numpy
     import torch
-    import torchvision
 
     torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
     layout = torch.channels_last if args.layout == "channels_last" else torch.contiguous_format
     image = torch.from_numpy(numpy.load(args.image)).contiguous(memory_format=layout)
     label = torch.from_numpy(numpy.load(args.label))
-    model = getattr(torchvision.models, args.network)(num_classes=1000)
+    model = make_network(args.network, image.shape[-1])
+    if args.export:
+        torch.onnx.export(model, (image,), args.model, dynamo=False, opset_version=17,
+                          training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False)
+        return
     load_weights(model, args.model, torch)
-    model = model.train().to(memory_format=layout)
+    model = model.to(memory_format=layout)
     loss_of = torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
 
