@@ -61,7 +61,13 @@ Result<Outcome> DropDropout(Rewriter& r, NodeId id) {
   if (has_mask || (!r.inference && node.attributes.Float("ratio", 0.5) != 0)) {
     return Outcome::kNone;
   }
-  return Forward(r, id, 0);
+  const Outcome outcome = Forward(r, id, 0);
+  if (outcome != Outcome::kNone) return outcome;
+  Node& kept = r.graph.node(id);  // Between an input and an output of the model.
+  kept.op = "Identity";
+  kept.attributes = {};
+  kept.inputs.resize(1);
+  return Outcome::kRewritten;
 }
 
 // x + 0, x - 0, x * 1, x / 1, x ^ 1, with the constant on either side where the

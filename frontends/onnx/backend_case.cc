@@ -3,6 +3,7 @@
 #include <set>
 
 #include "frontends/onnx/external_data.h"
+#include "frontends/onnx/graph_importer.h"
 #include "frontends/onnx/model_file.h"
 #include "frontends/onnx/onnx_proto.h"
 #include "frontends/onnx/printable.h"
@@ -22,6 +23,9 @@ Result<ModelInterface> ReadModelInterface(const std::string& path) {
   }
   for (const onnx::ValueInfoProto& output : graph.output()) {
     interface.outputs.push_back({output.name(), output.type().has_tensor_type()});
+  }
+  for (const onnx::OperatorSetIdProto& set : model->opset_import()) {
+    if (IsOnnxDomain(set.domain())) interface.opset = set.version();
   }
   std::set<std::string> ops;
   for (const onnx::NodeProto& node : graph.node()) ops.insert(Printable(node.op_type()));

@@ -18,6 +18,7 @@ struct InterfaceValue {
 struct ModelInterface {
   std::vector<InterfaceValue> inputs;  // Those without an initializer, in the model's order.
   std::vector<InterfaceValue> outputs;
+  int64_t opset = 0;             // Of ONNX's own operators.
   std::vector<std::string> ops;  // Of the graph's own nodes; sorted, each once.
 };
 Result<ModelInterface> ReadModelInterface(const std::string& path);

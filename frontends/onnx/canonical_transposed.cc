@@ -92,7 +92,6 @@ Result<Geometry> ReadGeometry(NodeImport& n) {
     std::ranges::fill(g.begins, 0);
     std::ranges::fill(g.ends, 0);
   }
-  if (same || n.HasAttribute("output_shape")) return g;  // Padding is in the sizes.
   for (size_t i = 0; i < axes; ++i) g.ends[i] -= padding[i];
   return g;
 }

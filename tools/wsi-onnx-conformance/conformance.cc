@@ -55,13 +55,22 @@ Result<CaseData> ReadCase(const std::string& folder, const std::string& data) {
   return found;
 }
 
+// From opset 12 on, a Dropout that is left is one in training mode.
+Status RefuseRandomness(const Graph& graph, int64_t opset) {
+  const bool draws =
+      std::ranges::any_of(graph.order(), [&](NodeId id) { return graph.node(id).op == "Dropout"; });
+  if (!draws || opset < 12) return {};
+  return InvalidInput("draws random numbers, which come from another generator than the case's");
+}
+
 // The model as an inference plan in a file.
-Status CompileCase(const std::string& model, const WeightMap& inputs, bool is_reference,
+Status CompileCase(const std::string& model, const CaseData& data, bool is_reference,
                    const std::string& plan_path) {
   TensorStore tensors;
   ImportOptions import;
-  import.input_contents = &inputs;
+  import.input_contents = &data.inputs;
   WSI_ASSIGN_OR_RETURN(Graph graph, ImportOnnx(model, import, &tensors));
+  WSI_RETURN_IF_ERROR(RefuseRandomness(graph, data.interface.opset));
   PassContext silent([](std::string_view, std::string_view) {});
   PipelineOptions options;
   options.widen = is_reference;
@@ -189,7 +198,7 @@ Status ConformanceRunner::RunData(const std::string& folder, const std::string& 
                                   CaseResult& result) {
   WSI_ASSIGN_OR_RETURN(const CaseData found, ReadCase(folder, data));
   const std::string plan_path = scratch_ + "/case.plan";
-  WSI_RETURN_IF_ERROR(CompileCase(folder + "/model.onnx", found.inputs, is_reference_, plan_path));
+  WSI_RETURN_IF_ERROR(CompileCase(folder + "/model.onnx", found, is_reference_, plan_path));
   WSI_ASSIGN_OR_RETURN(const PlanFile file, ReadPlan(plan_path));
   const std::unique_ptr<Backend> backend =
       is_reference_ ? MakeReferenceBackend() : MakeCpuBackend({.threads = 2});
