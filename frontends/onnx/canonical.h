@@ -71,6 +71,7 @@ Status ImportXor(NodeImport& n);
 
 // canonical_transposed.cc
 Status ImportConvTranspose(NodeImport& n);
+Status ImportCol2Im(NodeImport& n);
 
 // canonical_attention.cc
 Status ImportAttention(NodeImport& n);

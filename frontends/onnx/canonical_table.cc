@@ -24,6 +24,7 @@ constexpr auto kCanonicalizers = std::to_array<Canonicalizer>({
     {"Ceil", ImportAsIs},
     {"Celu", ImportCelu, "Elu Mul"},
     {"Clip", ImportClip, "Clip Max Min"},
+    {"Col2Im", ImportCol2Im, "ConvTranspose Pad Reshape"},
     {"Concat", ImportConcat},
     {"ConcatFromSequence", ImportConcatFromSequence, "Concat Reshape"},
     {"Constant", ImportConstant},

@@ -1,4 +1,5 @@
 // ConvTranspose: output_shape, output_padding and automatic padding become pads.
+// Col2Im: a transposed convolution that puts each entry of a column at its place.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -137,6 +138,108 @@ Status ImportConvTranspose(NodeImport& n) {
   column[0] = y[1];
   WSI_ASSIGN_OR_RETURN(const ValueId bias, n.Emit("Reshape", {n.Input(2)}, {{"shape", column}}));
   return n.Give("Add", {value, bias});
+}
+
+namespace {
+
+// Attribute and operand entries of Col2Im; `blocks` gets the number of positions on each axis.
+Result<Geometry> ReadColumns(NodeImport& n, const std::vector<int64_t>& image,
+                             std::vector<int64_t>& blocks) {
+  Geometry g;
+  WSI_ASSIGN_OR_RETURN(g.kernel, n.StaticInts(2, "block_shape"));
+  const size_t axes = image.size();
+  if (g.kernel.size() != axes || axes == 0 || axes > 3) {
+    return InvalidInput(
+        fmt::format("image_shape has {} entries, block_shape {}; allowed are 1 to "
+                    "3, as many in each",
+                    axes, g.kernel.size()));
+  }
+  WSI_ASSIGN_OR_RETURN(g.strides, ReadList(n, "strides", axes, 1, 1));
+  WSI_ASSIGN_OR_RETURN(g.dilations, ReadList(n, "dilations", axes, 1, 1));
+  WSI_ASSIGN_OR_RETURN(const auto pads, ReadList(n, "pads", 2 * axes, 0, 0));
+  g.begins.assign(pads.begin(), pads.begin() + static_cast<int64_t>(axes));
+  for (size_t i = 0; i < axes; ++i) {
+    if (std::min(image[i], g.kernel[i]) < 1 || std::max(image[i], g.kernel[i]) > kLargest) {
+      return InvalidInput(
+          fmt::format("axis {} has size {} in image_shape and {} in block_shape; "
+                      "allowed are 1 to {}",
+                      i, image[i], g.kernel[i], kLargest));
+    }
+    WSI_ASSIGN_OR_RETURN(const int64_t reach, CheckedMul(g.dilations[i], g.kernel[i] - 1));
+    const int64_t padded = image[i] + pads[i] + pads[axes + i];
+    if (reach >= padded) {
+      return InvalidInput(
+          fmt::format("a block of {} with dilation {} does not fit the padded "
+                      "image's {} on axis {}",
+                      g.kernel[i], g.dilations[i], padded, i));
+    }
+    blocks.push_back((padded - reach - 1) / g.strides[i] + 1);
+    g.ends.push_back((blocks[i] - 1) * g.strides[i] + reach + 1 - pads[i] - image[i]);
+  }
+  return g;
+}
+
+// [channels * entries, 1, kernel...]: input channel c * entries + e is a one at place e.
+Result<ValueId> OnePerEntry(NodeImport& n, int64_t channels, int64_t entries,
+                            const std::vector<int64_t>& kernel) {
+  WSI_ASSIGN_OR_RETURN(const int64_t rows, CheckedMul(channels, entries));
+  WSI_ASSIGN_OR_RETURN(const int64_t count, CheckedMul(rows, entries));
+  const int64_t most = n.state().options.max_folded_bytes / static_cast<int64_t>(sizeof(double));
+  if (count > most) {
+    return InvalidInput(
+        fmt::format("{} channels of blocks of {} entries need a kernel of {} "
+                    "elements; allowed are {}",
+                    channels, entries, count, most));
+  }
+  std::vector<int64_t> sizes = {rows, 1};
+  sizes.insert(sizes.end(), kernel.begin(), kernel.end());
+  WSI_ASSIGN_OR_RETURN(const Shape shape, Shape::Make(sizes));
+  WSI_ASSIGN_OR_RETURN(Tensor weight, Tensor::Make(DType::kF64, shape));
+  const std::span<double> values = weight.data<double>();
+  for (int64_t row = 0; row < rows; ++row) {
+    values[static_cast<size_t>(row * entries + row % entries)] = 1;
+  }
+  WSI_ASSIGN_OR_RETURN(weight, weight.Cast(n.InputType(0)));
+  return n.state().graph.AddConstant(n.name() + "/places", std::move(weight));
+}
+
+}  // namespace
+
+// Columns [N, C * entries of a block, positions] added up in an image [N, C, image_shape...].
+Status ImportCol2Im(NodeImport& n) {
+  WSI_RETURN_IF_ERROR(n.RequireInputs(3));
+  WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> image, n.StaticInts(1, "image_shape"));
+  std::vector<int64_t> blocks;
+  WSI_ASSIGN_OR_RETURN(const Geometry g, ReadColumns(n, image, blocks));
+  const Shape x = n.InputShape(0);
+  int64_t entries = 1;
+  int64_t positions = 1;
+  for (size_t i = 0; i < image.size(); ++i) {
+    WSI_ASSIGN_OR_RETURN(entries, CheckedMul(entries, g.kernel[i]));
+    WSI_ASSIGN_OR_RETURN(positions, CheckedMul(positions, blocks[i]));
+  }
+  if (x.rank() != 3 || x[1] < 1 || x[1] % entries != 0 || x[2] != positions) {
+    return InvalidInput(
+        fmt::format("input is {}; needed is [N, channels x {} entries of a block, "
+                    "{} positions of it]",
+                    x.ToString(), entries, positions));
+  }
+  const int64_t channels = x[1] / entries;
+  WSI_ASSIGN_OR_RETURN(const ValueId weight, OnePerEntry(n, channels, entries, g.kernel));
+  std::vector<int64_t> shape = {x[0], x[1]};
+  shape.insert(shape.end(), blocks.begin(), blocks.end());
+  WSI_ASSIGN_OR_RETURN(ValueId value, n.Emit("Reshape", {n.Input(0)}, {{"shape", shape}}));
+  std::vector<int64_t> pads = g.begins;
+  for (const int64_t end : g.ends) pads.push_back(std::max<int64_t>(end, 0));
+  WSI_ASSIGN_OR_RETURN(value, n.Emit("ConvTranspose", {value, weight},
+                                     {{"kernel_shape", g.kernel},
+                                      {"strides", g.strides},
+                                      {"dilations", g.dilations},
+                                      {"pads", std::move(pads)},
+                                      {"group", channels}}));
+  WSI_ASSIGN_OR_RETURN(value, Extended(n, value, g.ends));
+  n.SetOutput(0, value);
+  return {};
 }
 
 }  // namespace wsi

@@ -3,35 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <iterator>
-#include <limits>
 #include <utility>
 
 #include "compiler/ops/op_def.h"
+#include "frontends/onnx/meant_number.h"
 #include "frontends/onnx/onnx_proto.h"
 #include "frontends/onnx/printable.h"
 
 namespace wsi {
 
 using onnx::AttributeProto;
-
-namespace {
-
-// The number that the shortest decimal of `stored` says: exporters round 1e-3 to the nearest
-// float, 4.7e-8 off, which fp64 gradients show. As a float it is the same.
-double MeantBy(float stored) {
-  if (!(std::abs(stored) < std::numeric_limits<float>::max())) return static_cast<double>(stored);
-  std::array<char, 32> digits{};
-  const auto [end, error] = std::to_chars(digits.begin(), digits.end(), stored);
-  double meant = 0;
-  WSI_CHECK(error == std::errc() && std::from_chars(digits.data(), end, meant).ec == std::errc());
-  return meant;
-}
-
-}  // namespace
 
 NodeImport::NodeImport(ImportState& state, onnx::NodeProto& proto, int index,
                        std::vector<ValueId> inputs)
@@ -97,7 +79,7 @@ int64_t NodeImport::RequiredInt(std::string_view name) {
 
 double NodeImport::Float(std::string_view name, double otherwise) {
   const AttributeProto* attribute = FindTyped(name, AttributeProto::FLOAT, "a float");
-  return attribute == nullptr ? otherwise : MeantBy(attribute->f());
+  return attribute == nullptr ? otherwise : MeantNumber(attribute->f());
 }
 
 std::string NodeImport::String(std::string_view name, std::string_view otherwise) {
@@ -115,7 +97,7 @@ std::vector<double> NodeImport::Floats(std::string_view name) {
   const AttributeProto* attribute = FindTyped(name, AttributeProto::FLOATS, "a list of floats");
   if (attribute == nullptr) return {};
   std::vector<double> meant;
-  std::ranges::transform(attribute->floats(), std::back_inserter(meant), MeantBy);
+  std::ranges::transform(attribute->floats(), std::back_inserter(meant), MeantNumber);
   return meant;
 }
 
@@ -365,7 +347,10 @@ Status NodeImport::GiveMany(std::string_view op, std::vector<ValueId> inputs, At
 
 Status NodeImport::GiveConstant(Tensor tensor) {
   const DType dtype = state_.GraphType(tensor.dtype());
-  if (dtype != tensor.dtype()) {
+  if (tensor.dtype() == DType::kF32 && dtype == DType::kF64 && tensor.shape().ElementCount() == 1) {
+    const std::vector<double> number = {MeantNumber(tensor.data<float>()[0])};
+    tensor = Tensor::Of<double>(tensor.shape(), number);
+  } else if (dtype != tensor.dtype()) {
     WSI_ASSIGN_OR_RETURN(tensor, tensor.Cast(dtype));
   }
   SetOutput(0, state_.graph.AddConstant(OutputName(0), std::move(tensor)));

@@ -46,9 +46,11 @@ def parse_arguments():
     parser.add_argument("--timeout", type=int, default=300, help="seconds a command")
     parser.add_argument("--work", type=pathlib.Path,
                         help="keep exports of networks that fail here, and use those that are")
-    parser.add_argument("--json", type=pathlib.Path, help="keep results here, and show all of them")
+    parser.add_argument("--json", type=pathlib.Path,
+                        help="keep results here; the table shows all that are")
     parser.add_argument("--markdown", type=pathlib.Path, help="write the table here")
-    parser.add_argument("--missing", action="store_true", help="only what --json does not have yet")
+    parser.add_argument("--missing", action="store_true",
+                        help="only what --json does not have yet")
     return parser.parse_args()
 
 
@@ -59,9 +61,11 @@ def export(args, network, folder):
     options = dict(NETWORKS[network])
     command = [args.python, str(HERE / "peer_networks.py"), network, str(folder),
                "--golden", str(golden_path()), "--exporters", args.exporters]
-    for name in ("size", "batch"):
+    for name in ("size", "batch", "seed"):
         if name in options:
             command += [f"--{name}", str(options.pop(name))]
+    if options.pop("near_init", False):
+        command.append("--near-init")
     command += ["--options", json.dumps(options)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False,
@@ -88,12 +92,13 @@ def read_safetensors(path):
             .view(types[entry["dtype"]]).reshape(entry["shape"]) for name, entry in header.items()}
 
 
-def compare(found, exact):
+def compare(found, exact, other_names):
     """The worst parameter and its error; infinite where one is missing or misshapen."""
     floor = 1e-3 * max(numpy.linalg.norm(g) for g in exact.values())
     worst, where = 0.0, ""
     for name, gradient in exact.items():
-        ours = found.get(name, found.get(f"network.{name}"))
+        names = [name, f"network.{name}", *other_names.get(name, [])]
+        ours = next((found[known] for known in names if known in found), None)
         error = numpy.inf
         if ours is not None and ours.shape == gradient.shape:
             difference = numpy.linalg.norm(ours.astype(numpy.float64) - gradient)
@@ -141,7 +146,8 @@ class Step:
             return
         loss = json.loads(said)["loss"]
         worst, where = compare(read_safetensors(gradients),
-                               read_safetensors(folder / "grads.safetensors"))
+                               read_safetensors(folder / "grads.safetensors"),
+                               peer["other_names"])
         limit = TOLERANCE[device]
         loss_limit = limit
         if device == "cpu":

@@ -25,6 +25,7 @@ import pathlib
 import struct
 import sys
 import time
+import unittest.mock
 import warnings
 import zlib
 
@@ -44,6 +45,7 @@ def parse_arguments():
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0, help="another input")
+    parser.add_argument("--near-init", action="store_true", help="weights near the network's own")
     parser.add_argument("--options", type=json.loads, default={}, help="of the constructor")
     parser.add_argument("--golden", default="../shared/data/goldens/golden.py")
     parser.add_argument("--exporters", default="ts,dy")
@@ -91,19 +93,31 @@ def switch_off_dropout(network):
                 setattr(module, rate, 0.0)
 
 
-def fill(network, weight):
-    """Parameters and running statistics, each drawn by its name; other buffers stay."""
+def fill(network, weight, near_init):
+    """Parameters and running statistics, each drawn by its name; other buffers stay. Some
+    networks explode with such weights: a tenth of them is added to what they start with."""
     with torch.no_grad():
         for name, tensor in network.state_dict(keep_vars=True).items():
             if isinstance(tensor, torch.nn.Parameter) or "running_" in name:
-                tensor.copy_(torch.from_numpy(weight(name, tuple(tensor.shape))))
+                drawn = torch.from_numpy(weight(name, tuple(tensor.shape)))
+                tensor.copy_(tensor + 0.1 * drawn if near_init else drawn)
+
+
+def densely(module, gradients):
+    """PyTorch 2.15's batch norm of one image adds up the wrong elements of a gradient that is
+    laid out with channels last (central differences say so): it gets a plain copy."""
+    return tuple(None if g is None else g.contiguous() for g in gradients)
 
 
 def step(network, x, y):
     """Loss and gradients by name; None where the loss does not depend on a parameter."""
+    hooks = [module.register_full_backward_pre_hook(densely) for module in network.modules()
+             if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
     network.zero_grad(set_to_none=True)
     loss = torch.nn.functional.cross_entropy(Scores(network)(x), y)
     loss.backward()
+    for hook in hooks:
+        hook.remove()
     return loss.item(), {name: None if p.grad is None else p.grad.detach().double().numpy().copy()
                          for name, p in network.named_parameters() if p.requires_grad}
 
@@ -146,6 +160,14 @@ def float32_errors(network, state, x, y, loss, gradients):
     return worst
 
 
+def other_names(network):
+    """Of each parameter that several modules share: exporters may use any."""
+    names = {}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return {same[0]: same[1:] for same in names.values() if len(same) > 1}
+
+
 def write_safetensors(path, tensors):
     header, data, end = {}, [], 0
     for name, tensor in tensors.items():
@@ -168,10 +190,11 @@ def main():
     args.folder.mkdir(parents=True, exist_ok=True)
     network = build(source, name, args.options).train()
     switch_off_dropout(network)
-    fill(network, golden.weight)
+    fill(network, golden.weight, args.near_init)
     state = copy.deepcopy(network.state_dict())
 
-    random = numpy.random.RandomState((zlib.crc32(f"input:{name}".encode()) + args.seed) & 0x7FFFFFFF)
+    seed = zlib.crc32(f"input:{name}".encode()) + args.seed
+    random = numpy.random.RandomState(seed & 0x7FFFFFFF)
     x = random.standard_normal((args.batch, 3, args.size, args.size)).astype(numpy.float32)
     with torch.no_grad():
         shape = Scores(network)(torch.from_numpy(x)).shape
@@ -181,7 +204,8 @@ def main():
 
     x, y = torch.from_numpy(x), torch.from_numpy(y)
     network.load_state_dict(state)
-    loss, gradients = step(network.double(), x.double(), y)
+    with unittest.mock.patch.object(torch.Tensor, "float", torch.Tensor.double):
+        loss, gradients = step(network.double(), x.double(), y)  # Some cast to float inside.
     network.float()
     errors = float32_errors(network, state, x, y, loss, gradients)
     write_safetensors(args.folder / "grads.safetensors",
@@ -200,6 +224,7 @@ def main():
     (args.folder / "peer.json").write_text(json.dumps({
         "network": args.network, "size": args.size, "batch": args.batch, "loss": loss,
         "fp32_loss_error": errors[0], "fp32_error": errors[1],
+        "other_names": other_names(network),
         "without_gradient": [key for key, g in gradients.items() if g is None],
         "parameters": sum(p.numel() for p in network.parameters()), "export_seconds": seconds,
         "torch": torch.__version__, "torchvision": torchvision.__version__,

