@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -78,14 +79,15 @@ Status GradTopK(GradBuilder& g) {
 constexpr std::string_view kNoDerivative = "positions have no derivative";
 
 constexpr OpDef AlongAxis(std::string_view name, std::string_view summary, InferFunction infer,
-                          Gradient gradient, LayoutRule layout) {
+                          Gradient gradient, LayoutRule layout, BandFunction band) {
   return {.name = name,
           .summary = summary,
           .infer = infer,
           .gradient = gradient,
           .cost = ReadCost,
           .half = HalfPolicy::kSafe,
-          .rows = RowKind::kBarrier,
+          .rows = RowKind::kOtherAxes,
+          .band = band,
           .layout = layout};
 }
 
@@ -95,17 +97,17 @@ constinit const OpDef kArgMax =
     AlongAxis("ArgMax",
               "x -> i64 index of the maximum along {axis >= 0, keepdims=1, "
               "select_last_index=0: of several, the last}",
-              InferArgExtreme, {.none_because = kNoDerivative}, LayoutRule::kFixed);
+              InferArgExtreme, {.none_because = kNoDerivative}, LayoutRule::kFixed, ArgExtremeBand);
 constinit const OpDef kArgMin =
     AlongAxis("ArgMin",
               "x -> i64 index of the minimum along {axis >= 0, keepdims=1, "
               "select_last_index=0: of several, the last}",
-              InferArgExtreme, {.none_because = kNoDerivative}, LayoutRule::kFixed);
+              InferArgExtreme, {.none_because = kNoDerivative}, LayoutRule::kFixed, ArgExtremeBand);
 constinit const OpDef kCumSum = [] {
   OpDef op = AlongAxis("CumSum",
                        "x -> sums of the elements up to each along {axis >= 0, exclusive=0: "
                        "without it, reverse=0: from the end}",
-                       InferCumSum, {.build = GradCumSum}, LayoutRule::kAxes);
+                       InferCumSum, {.build = GradCumSum}, LayoutRule::kAxes, AcrossAxisBand);
   op.half = HalfPolicy::kMatrix;
   return op;
 }();
@@ -113,7 +115,7 @@ constinit const OpDef kTopK = [] {
   OpDef op = AlongAxis("TopK",
                        "x -> the k largest along {axis >= 0, k, largest=1} in order, [their i64 "
                        "indices]; of equal ones the first comes first",
-                       InferTopK, {.build = GradTopK}, LayoutRule::kAxes);
+                       InferTopK, {.build = GradTopK}, LayoutRule::kAxes, AcrossAxisBand);
   op.max_outputs = 2;
   return op;
 }();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -195,6 +196,7 @@ constinit const OpDef kBatchNormApply = {
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
     .float32_inputs = kApplyFloat32,
+    .band = ChannelwiseBand,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kApplyInPlace};
 constinit const OpDef kBatchNormGradApply = {
@@ -211,6 +213,7 @@ constinit const OpDef kBatchNormGradApply = {
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
     .float32_inputs = kGradApplyFloat32,
+    .band = NumberedChannelwiseBand,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kGradApplyInPlace};
 constinit const OpDef kBatchNormGradFrozen = {
@@ -226,6 +229,7 @@ constinit const OpDef kBatchNormGradFrozen = {
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
     .float32_inputs = kGradFrozenFloat32,
+    .band = ChannelwiseBand,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kGradFrozenInPlace};
 constinit const OpDef kBatchNormGradStats = {
@@ -243,7 +247,9 @@ constinit const OpDef kBatchNormGradStats = {
     .cost = BatchNormCost,
     .half = HalfPolicy::kMatrix,
     .float32_inputs = kGradStatsFloat32,
-    .rows = RowKind::kBarrier,
+    .rows = RowKind::kSum,
+    .band = ChannelSumsBand,
+    .summed_input = 0,
     .layout = LayoutRule::kChannelsLast,
     .in_place = kGradStatsInPlace};
 constinit const OpDef kBatchNormStats = {

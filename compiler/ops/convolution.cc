@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -135,6 +136,7 @@ constinit const OpDef kConv = {
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kWindow,
+    .band = WindowBand,
     .layout = LayoutRule::kChannelsLast,
     .layout_weight = 1};
 constinit const OpDef kConvInputGrad = {
@@ -149,6 +151,7 @@ constinit const OpDef kConvInputGrad = {
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kWindow,
+    .band = SpreadBand,
     .layout = LayoutRule::kChannelsLast,
     .layout_weight = 1};
 constinit const OpDef kConvWeightGrad = {
@@ -162,7 +165,9 @@ constinit const OpDef kConvWeightGrad = {
     .cost = ConvWeightGradCost,
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
-    .rows = RowKind::kBarrier,
+    .rows = RowKind::kSum,
+    .band = ConvWeightGradBand,
+    .summed_input = 1,
     .layout = LayoutRule::kChannelsLast};
 
 }  // namespace wsi

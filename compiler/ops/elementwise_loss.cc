@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -72,6 +73,7 @@ constexpr OpDef LossGradient(std::string_view name, std::string_view summary) {
   op.max_inputs = 3;
   op.infer = InferLossGrad;
   op.rows = RowKind::kPointwise;
+  op.band = NumberedPointwiseBand;
   op.in_place = kOverOperands;
   return op;
 }

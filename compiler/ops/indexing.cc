@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -106,7 +107,7 @@ Status GradScatterElements(GradBuilder& g) {
 }
 
 constexpr OpDef Indexing(std::string_view name, std::string_view summary, int inputs,
-                         InferFunction infer, Gradient gradient) {
+                         InferFunction infer, Gradient gradient, BandFunction band) {
   return {.name = name,
           .summary = summary,
           .min_inputs = inputs,
@@ -115,7 +116,8 @@ constexpr OpDef Indexing(std::string_view name, std::string_view summary, int in
           .gradient = gradient,
           .cost = MoveCost,
           .half = HalfPolicy::kNeutral,
-          .rows = RowKind::kBarrier,
+          .rows = RowKind::kOtherAxes,
+          .band = band,
           .layout = LayoutRule::kFixed};
 }
 
@@ -125,12 +127,12 @@ constinit const OpDef kGatherElements = Indexing(
     "GatherElements",
     "x, indices i64 or i32 (negative: from the back) -> y[.., i, ..] = x[.., indices[.., i, ..], "
     "..] along {axis >= 0}",
-    2, InferGatherElements, {.build = GradGatherElements});
+    2, InferGatherElements, {.build = GradGatherElements}, AcrossAxisBand);
 constinit const OpDef kGatherGrad = [] {
   OpDef op = Indexing("GatherGrad",
                       "dy, indices[M] -> dx, the sums of dy's slices with one index along {axis "
                       ">= 0, size: of x's axis}",
-                      2, InferGatherGrad, {.none_because = kNoSecondDerivative});
+                      2, InferGatherGrad, {.none_because = kNoSecondDerivative}, GatherGradBand);
   op.is_onnx = false;
   op.half = HalfPolicy::kMatrix;
   op.layout = LayoutRule::kAxes;
@@ -140,6 +142,6 @@ constinit const OpDef kScatterElements =
     Indexing("ScatterElements",
              "x, indices i64 or i32, updates -> x with the updates at their indices along {axis "
              ">= 0, reduction=none: or add, mul, max, min}",
-             3, InferScatterElements, {.build = GradScatterElements});
+             3, InferScatterElements, {.build = GradScatterElements}, ScatterElementsBand);
 
 }  // namespace wsi

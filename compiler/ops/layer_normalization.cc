@@ -1,6 +1,7 @@
 #include "compiler/ops/layer_normalization.h"
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -90,7 +91,6 @@ Cost NormCost(const OpView& op) { return ElementCost(op, 0, 8); }
 constexpr int kForwardFloat32[] = {1, 2};
 constexpr int kGradFloat32[] = {2, 3, 4};
 
-// Row j comes from row j unless axis 1 is normalized, which a pass that bands rows checks.
 constexpr OpDef Norm(std::string_view name, std::string_view summary, InferFunction infer,
                      Gradient gradient, int inputs, int outputs) {
   return {.name = name,
@@ -103,7 +103,8 @@ constexpr OpDef Norm(std::string_view name, std::string_view summary, InferFunct
           .cost = NormCost,
           .half = HalfPolicy::kMatrix,
           .float32_inputs = std::span(kForwardFloat32).first(inputs > 2 ? 2 : 1),
-          .rows = RowKind::kPointwise,
+          .rows = RowKind::kOtherAxes,
+          .band = RowNormBand,
           .layout = LayoutRule::kFixed};
 }
 
@@ -113,7 +114,6 @@ constexpr OpDef NormGrad(std::string_view name, std::string_view summary, InferF
   op.is_onnx = false;
   op.min_outputs = outputs;
   op.float32_inputs = std::span(kGradFloat32).first(static_cast<size_t>(inputs) - 2);
-  op.rows = RowKind::kBarrier;
   return op;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -214,7 +215,8 @@ constinit const OpDef kMatMul = {
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .half_sum = true,
-    .rows = RowKind::kBarrier,
+    .rows = RowKind::kOtherAxes,
+    .band = MatMulBand,
     .layout = LayoutRule::kFixed};
 
 }  // namespace wsi

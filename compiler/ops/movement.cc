@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/gradient_rules.h"
@@ -250,55 +251,57 @@ FoldedTensors FoldTranspose(const OpView& op, std::span<const Tensor* const> inp
 }
 
 constexpr OpDef Movement(std::string_view name, std::string_view summary, InferFunction infer,
-                         Gradient gradient, FoldFunction fold, LayoutRule layout) {
+                         Gradient gradient, FoldFunction fold, LayoutRule layout,
+                         BandFunction band) {
   return {.name = name,
           .summary = summary,
           .infer = infer,
           .gradient = gradient,
           .cost = MoveCost,
           .half = HalfPolicy::kNeutral,
-          .rows = RowKind::kBarrier,
+          .rows = RowKind::kMoved,
+          .band = band,
           .layout = layout,
           .fold = fold};
 }
 
 }  // namespace
 
-// Row j comes from row j except along axis 1, which a pass that bands rows checks.
 constinit const OpDef kConcat = [] {
   OpDef op = Movement("Concat", "x... -> one behind the other along {axis >= 0}", InferConcat,
-                      {.build = GradConcat}, FoldConcat, LayoutRule::kAxes);
+                      {.build = GradConcat}, FoldConcat, LayoutRule::kAxes, ConcatBand);
   op.max_inputs = -1;
-  op.rows = RowKind::kPointwise;
   return op;
 }();
 constinit const OpDef kExpand =
     Movement("Expand", "x -> x broadcast to {shape: of the result}", InferExpand,
-             {.build = GradExpand}, FoldExpand, LayoutRule::kFixed);
+             {.build = GradExpand}, FoldExpand, LayoutRule::kFixed, ExpandBand);
 constinit const OpDef kGather = [] {
-  OpDef op = Movement("Gather",
-                      "x, indices[M] i64 or i32 (negative: from the back) -> x's slices at the "
-                      "indices along {axis >= 0}",
-                      InferGather, {.build = GradGather}, FoldGather, LayoutRule::kAxes);
+  OpDef op =
+      Movement("Gather",
+               "x, indices[M] i64 or i32 (negative: from the back) -> x's slices at the "
+               "indices along {axis >= 0}",
+               InferGather, {.build = GradGather}, FoldGather, LayoutRule::kAxes, GatherBand);
   op.min_inputs = 2;
   op.max_inputs = 2;
   return op;
 }();
 constinit const OpDef kPad =
     Movement("Pad", "x -> x with {pads (begins, then ends; every axis, >= 0), value=0} around it",
-             InferPad, {.build = GradPad}, FoldPad, LayoutRule::kAxes);
+             InferPad, {.build = GradPad}, FoldPad, LayoutRule::kAxes, PadBand);
 constinit const OpDef kReshape = [] {
-  OpDef op = Movement("Reshape",
-                      "x -> x under {shape: of the result, every size explicit}, a view; Flatten, "
-                      "Squeeze and Unsqueeze become this",
-                      InferReshape, {.build = GradReshape}, FoldReshape, LayoutRule::kFixed);
+  OpDef op =
+      Movement("Reshape",
+               "x -> x under {shape: of the result, every size explicit}, a view; Flatten, "
+               "Squeeze and Unsqueeze become this",
+               InferReshape, {.build = GradReshape}, FoldReshape, LayoutRule::kFixed, ReshapeBand);
   op.cost = ViewCost;
   op.is_view = true;
   return op;
 }();
 constinit const OpDef kTranspose =
     Movement("Transpose", "x -> y whose axis i is x's axis {perm}[i]", InferTranspose,
-             {.build = GradTranspose}, FoldTranspose, LayoutRule::kAxes);
+             {.build = GradTranspose}, FoldTranspose, LayoutRule::kAxes, TransposeBand);
 
 Result<Shape> ResolveReshape(const Shape& from, std::span<const int64_t> requested,
                              bool allow_zero) {

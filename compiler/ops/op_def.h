@@ -20,7 +20,9 @@
 
 namespace wsi {
 
+struct Band;
 struct OpDef;
+struct RowRange;
 
 struct TensorType {
   DType dtype = DType::kF32;
@@ -101,11 +103,14 @@ enum class HalfPolicy : uint8_t {
   kNeutral,  // moves data, any type
 };
 
-// How an operator maps output rows to input rows (DESIGN.md section 6), rows being
-// axis 1 once channels are last.
+// How an operator maps rows of its result to rows of its operands; compiler/ops/rows.h
+// has the algebra.
 enum class RowKind : uint8_t {
   kPointwise,  // row j from row j
   kWindow,     // kernel, stride, dilation and pad from the attributes
+  kOtherAxes,  // row j from row j, for rows along other axes than it works along
+  kMoved,      // row j from rows that attributes or constants choose
+  kSum,        // the results of bands of an input add up to the whole
   kBarrier,    // needs every row: global pooling, statistics, losses
   kNone,       // has no rows: weights, scalars, shapes
 };
@@ -148,6 +153,12 @@ struct OpDef {
   // Attribute dtype="f32" gives the sums of half-precision operands as they are, in f32.
   bool half_sum = false;
   RowKind rows = RowKind::kPointwise;
+  // The operands and attributes of the node that computes a band, `axis` being the axis
+  // of the rows: of output 0, or of the input `summed_input` if that is not negative.
+  // Null: rows as broadcasting aligns them where `rows` is kPointwise, else no bands.
+  // For BandOf alone, which checks.
+  Result<Band> (*band)(const OpView&, int axis, RowRange) = nullptr;
+  int summed_input = -1;
   LayoutRule layout = LayoutRule::kAny;
   int layout_weight = -1;  // kChannelsLast: the input that is a convolution weight.
   // Evaluates on constants (shape arithmetic and what exporters wrap around it);

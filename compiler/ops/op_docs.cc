@@ -23,6 +23,9 @@ std::string_view RowsName(RowKind rows) {
   switch (rows) {
     case RowKind::kPointwise: return "row by row";
     case RowKind::kWindow: return "window";
+    case RowKind::kOtherAxes: return "row by row across its axes";
+    case RowKind::kMoved: return "moved";
+    case RowKind::kSum: return "sum over bands";
     case RowKind::kBarrier: return "all rows";
     case RowKind::kNone: return "no rows";
   }

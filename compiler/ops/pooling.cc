@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -140,7 +141,7 @@ Cost WindowCost(const OpView& op) {
 Cost WindowGradCost(const OpView& op) { return ElementCost(op, 0, KernelVolume(op)); }
 
 constexpr OpDef Pool(std::string_view name, std::string_view summary, InferFunction infer,
-                     Gradient gradient, CostFunction cost, RowKind rows) {
+                     Gradient gradient, CostFunction cost, RowKind rows, BandFunction band) {
   return {.name = name,
           .summary = summary,
           .infer = infer,
@@ -148,12 +149,14 @@ constexpr OpDef Pool(std::string_view name, std::string_view summary, InferFunct
           .cost = cost,
           .half = HalfPolicy::kSafe,
           .rows = rows,
+          .band = band,
           .layout = LayoutRule::kChannelsLast};
 }
 
 constexpr OpDef PoolGradient(std::string_view name, std::string_view summary, int inputs,
-                             InferFunction infer, CostFunction cost, RowKind rows) {
-  OpDef op = Pool(name, summary, infer, {.none_because = kNoSecondDerivative}, cost, rows);
+                             InferFunction infer, CostFunction cost, RowKind rows,
+                             BandFunction band) {
+  OpDef op = Pool(name, summary, infer, {.none_because = kNoSecondDerivative}, cost, rows, band);
   op.is_onnx = false;
   op.min_inputs = inputs;
   op.max_inputs = inputs;
@@ -171,38 +174,39 @@ constinit const OpDef kAveragePool =
     Pool("AveragePool",
          "x -> y {kernel_shape, strides, dilations, pads, ceil_mode=0, count_include_pad=0, "
          "channels_last=0}",
-         InferAveragePool, {.build = GradAveragePool}, WindowCost, RowKind::kWindow);
+         InferAveragePool, {.build = GradAveragePool}, WindowCost, RowKind::kWindow, WindowBand);
 constinit const OpDef kAveragePoolGrad =
     PoolGradient("AveragePoolGrad", "dy -> dx {AveragePool's attributes, input_shape: of x}", 1,
-                 InferAveragePoolGrad, WindowGradCost, RowKind::kWindow);
+                 InferAveragePoolGrad, WindowGradCost, RowKind::kWindow, SpreadBand);
 constinit const OpDef kGlobalAveragePool = [] {
-  OpDef op =
-      Pool("GlobalAveragePool", "x -> mean over the spatial axes, kept as 1 {channels_last=0}",
-           InferGlobalPool, {.build = GradGlobalAveragePool}, ReadCost, RowKind::kBarrier);
+  OpDef op = Pool("GlobalAveragePool",
+                  "x -> mean over the spatial axes, kept as 1 {channels_last=0}", InferGlobalPool,
+                  {.build = GradGlobalAveragePool}, ReadCost, RowKind::kSum, GlobalAverageBand);
+  op.summed_input = 0;
   op.half = HalfPolicy::kMatrix;
   return op;
 }();
 constinit const OpDef kGlobalAveragePoolGrad =
     PoolGradient("GlobalAveragePoolGrad",
                  "dy -> dy / positions, spread over {input_shape: of x, channels_last=0}", 1,
-                 InferGlobalPoolGrad, PointwiseCost, RowKind::kPointwise);
-constinit const OpDef kGlobalMaxPool =
-    WithIndex(Pool("GlobalMaxPool",
-                   "x -> maximum over the spatial axes, kept as 1, [index i64: row-major spatial "
-                   "position, the lowest on ties] {channels_last=0}",
-                   InferGlobalMaxPool, {.build = GradGlobalMaxPool}, ReadCost, RowKind::kBarrier));
+                 InferGlobalPoolGrad, PointwiseCost, RowKind::kPointwise, GlobalPoolGradBand);
+constinit const OpDef kGlobalMaxPool = WithIndex(
+    Pool("GlobalMaxPool",
+         "x -> maximum over the spatial axes, kept as 1, [index i64: row-major spatial "
+         "position, the lowest on ties] {channels_last=0}",
+         InferGlobalMaxPool, {.build = GradGlobalMaxPool}, ReadCost, RowKind::kBarrier, nullptr));
 constinit const OpDef kGlobalMaxPoolGrad =
     PoolGradient("GlobalMaxPoolGrad",
                  "dy, index -> dx: dy at index, else 0 {input_shape: of x, channels_last=0}", 2,
-                 InferGlobalMaxPoolGrad, MoveCost, RowKind::kPointwise);
+                 InferGlobalMaxPoolGrad, MoveCost, RowKind::kPointwise, GlobalPoolGradBand);
 constinit const OpDef kMaxPool = WithIndex(
     Pool("MaxPool",
          "x -> y, [index: row-major position in the window, the lowest on ties; u8, or i32 where "
          "windows exceed 256 positions] {kernel_shape, strides, dilations, pads (of -inf), "
          "ceil_mode=0, channels_last=0}; NaN wins",
-         InferMaxPool, {.build = GradMaxPool}, WindowCost, RowKind::kWindow));
+         InferMaxPool, {.build = GradMaxPool}, WindowCost, RowKind::kWindow, WindowBand));
 constinit const OpDef kMaxPoolGrad =
     PoolGradient("MaxPoolGrad", "dy, index -> dx {MaxPool's attributes, input_shape: of x}", 2,
-                 InferMaxPoolGrad, WindowGradCost, RowKind::kWindow);
+                 InferMaxPoolGrad, WindowGradCost, RowKind::kWindow, SpreadBand);
 
 }  // namespace wsi

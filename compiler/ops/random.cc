@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -64,6 +65,7 @@ constinit const OpDef kDropout = {
     .infer = InferDropout,
     .gradient = {.build = GradDropout},
     .cost = PointwiseCost,
+    .band = NumberedPointwiseBand,
     .in_place = kInPlace};
 constinit const OpDef kDropoutGrad = {
     .name = "DropoutGrad",

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/gradient_rules.h"
@@ -219,7 +220,8 @@ constexpr OpDef Reduction(std::string_view name, std::string_view summary, Gradi
           .cost = ReadCost,
           .half = half,
           .half_sum = half == HalfPolicy::kMatrix,
-          .rows = RowKind::kBarrier,
+          .rows = RowKind::kOtherAxes,
+          .band = ReductionBand,
           .layout = LayoutRule::kAxes,
           .fold = fold};
 }
@@ -239,9 +241,15 @@ constinit const OpDef kReduceMin =
 constinit const OpDef kReduceProd =
     Reduction("ReduceProd", "x -> product over {axes (explicit, >= 0), keepdims=1}",
               {.build = GradReduceProd}, HalfPolicy::kFloat32, FoldReduceProd);
-constinit const OpDef kReduceSum =
-    Reduction("ReduceSum",
-              "x -> sum over {axes (explicit, >= 0), keepdims=1, dtype: of the result, x's or f32}",
-              {.build = GradReduceSum}, HalfPolicy::kMatrix, FoldReduceSum);
+constinit const OpDef kReduceSum = [] {
+  OpDef op = Reduction(
+      "ReduceSum",
+      "x -> sum over {axes (explicit, >= 0), keepdims=1, dtype: of the result, x's or f32}",
+      {.build = GradReduceSum}, HalfPolicy::kMatrix, FoldReduceSum);
+  op.rows = RowKind::kSum;
+  op.band = ReduceSumBand;
+  op.summed_input = 0;
+  return op;
+}();
 
 }  // namespace wsi

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -68,7 +69,7 @@ Cost ResampleCost(const OpView& op) {
 constexpr int kFloat32[] = {2};
 
 constexpr OpDef Resampling(std::string_view name, std::string_view summary, InferFunction infer,
-                           Gradient gradient) {
+                           Gradient gradient, BandFunction band) {
   return {.name = name,
           .is_onnx = false,
           .summary = summary,
@@ -79,7 +80,8 @@ constexpr OpDef Resampling(std::string_view name, std::string_view summary, Infe
           .cost = ResampleCost,
           .half = HalfPolicy::kMatrix,
           .float32_inputs = kFloat32,
-          .rows = RowKind::kBarrier,
+          .rows = RowKind::kMoved,
+          .band = band,
           .layout = LayoutRule::kAxes};
 }
 
@@ -90,9 +92,9 @@ constinit const OpDef kResample =
                "x, indices[M, T] i64, weights[M, T] -> y[.., m, ..] = sum over t of "
                "weights[m, t] * x[.., "
                "indices[m, t], ..] along {axis >= 0}; Resize is one for each axis",
-               InferResample, {.build = GradResample});
+               InferResample, {.build = GradResample}, ResampleBand);
 constinit const OpDef kResampleGrad =
     Resampling("ResampleGrad", "dy, indices, weights -> dx {axis >= 0, size: of x's axis}",
-               InferResampleGrad, {.none_because = kNoSecondDerivative});
+               InferResampleGrad, {.none_because = kNoSecondDerivative}, ResampleGradBand);
 
 }  // namespace wsi

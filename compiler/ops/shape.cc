@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/operand_check.h"
@@ -184,13 +185,20 @@ constinit const OpDef kCastLike = [] {
   op.rows = RowKind::kPointwise;
   return op;
 }();
-constinit const OpDef kConstantOfShape = Known(
-    "ConstantOfShape", "-> {value=0} everywhere {shape, dtype: \"f32\", \"i64\", ...}; folded only",
-    0, InferFill, FoldFill);
+constinit const OpDef kConstantOfShape = [] {
+  OpDef op = Known("ConstantOfShape",
+                   "-> {value=0} everywhere {shape, dtype: \"f32\", \"i64\", ...}; folded only", 0,
+                   InferFill, FoldFill);
+  op.rows = RowKind::kMoved;
+  op.band = FillBand;
+  return op;
+}();
 constinit const OpDef kFill = [] {
   OpDef op = Known("Fill", "-> {value} everywhere {shape, dtype: \"f32\", \"i64\", ...}", 0,
                    InferFill, nullptr);
   op.is_onnx = false;
+  op.rows = RowKind::kMoved;
+  op.band = FillBand;
   return op;
 }();
 constinit const OpDef kRange = Known(

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/evaluate.h"
 #include "compiler/ops/gradient_rules.h"
@@ -119,7 +120,8 @@ constinit const OpDef kSlice = {
     .gradient = {.build = GradSlice},
     .cost = MoveCost,
     .half = HalfPolicy::kNeutral,
-    .rows = RowKind::kBarrier,
+    .rows = RowKind::kMoved,
+    .band = SliceBand,
     .layout = LayoutRule::kAxes,
     .fold = FoldSlice};
 constinit const OpDef kSliceGrad = {
@@ -130,7 +132,8 @@ constinit const OpDef kSliceGrad = {
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = MoveCost,
     .half = HalfPolicy::kNeutral,
-    .rows = RowKind::kBarrier,
+    .rows = RowKind::kMoved,
+    .band = SliceGradBand,
     .layout = LayoutRule::kAxes};
 
 Result<Attributes> NormalizeSlice(const Shape& shape, std::span<const int64_t> starts,

@@ -1,6 +1,7 @@
 #include "compiler/ops/softmax.h"
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -37,7 +38,8 @@ constexpr OpDef AlongAxis(std::string_view name, std::string_view summary, Gradi
           .gradient = gradient,
           .cost = SoftmaxCost,
           .half = HalfPolicy::kFloat32,
-          .rows = RowKind::kBarrier,
+          .rows = RowKind::kOtherAxes,
+          .band = AcrossAxisBand,
           .layout = LayoutRule::kAxes};
 }
 

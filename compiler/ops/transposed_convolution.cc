@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "compiler/ops/attribute_check.h"
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
@@ -100,6 +101,7 @@ constinit const OpDef kConvTranspose = {
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kWindow,
+    .band = SpreadBand,
     .layout = LayoutRule::kChannelsLast,
     .layout_weight = 1};
 
