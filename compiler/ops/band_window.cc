@@ -67,8 +67,17 @@ Status ReadWindows(const OpView& op, Band& band, int x, int axis, RowRange rows)
                                     op.name(), rows.begin, rows.end));
   }
   TakeRows(op, band, x, axis, read);
-  // With ceil_mode the last window hangs over the padding, here as in the whole.
-  SetPads(band.attributes, w, read.begin - first, std::min(behind - read.end, w.end));
+  // With ceil_mode the last window can hang over the padding, of which no more is counted.
+  int64_t end = behind - read.end;
+  if (op.attributes().Int("count_include_pad", 0) == 1) end = std::min(end, w.end);
+  const int64_t begin = read.begin - first;
+  if (begin + read.count() + end < w.span) {
+    return InvalidInput(
+        fmt::format("{} '{}': row {} hangs over the padding that it counts, and "
+                    "has no band without the row before",
+                    op.op(), op.name(), rows.begin));
+  }
+  SetPads(band.attributes, w, begin, end);
   return {};
 }
 
@@ -135,12 +144,6 @@ Result<Band> SpreadBand(const OpView& op, int axis, RowRange rows) {
     windows = WindowsOver(op, w, axis, rows);
     const int64_t begin = w.begin + rows.begin - windows.begin * w.stride;
     const int64_t covered = (windows.count() - 1) * w.stride + w.span - begin;
-    if (IsPool(op) && begin >= w.span) {
-      return InvalidInput(
-          fmt::format("{} '{}': row {} lies between windows, a band of a pool's "
-                      "gradient begins at a row that one begins at or holds",
-                      op.op(), op.name(), rows.begin));
-    }
     if (DivisorsHangOver(op, w, axis)) {
       return InvalidInput(
           fmt::format("{} '{}' has no bands: its last window hangs over the padding that it counts",

@@ -8,6 +8,7 @@
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
 #include "compiler/ops/spatial.h"
+#include "runtime/base/band.h"
 
 namespace wsi {
 namespace {
@@ -89,6 +90,7 @@ InferredTypes InferBatchNormGradApply(const OpView& op) {
   WSI_RETURN_IF_ERROR(WantChannels(op, channels, {2, 3, 4, 5, 6}));
   WSI_RETURN_IF_ERROR(WantEpsilon(op));
   WSI_RETURN_IF_ERROR(WantRelu(op, 7));
+  WSI_RETURN_IF_ERROR(BandOfWhole::Read(op.attributes(), op.input_shape(0)).status());
   return SameAsInput(op);
 }
 

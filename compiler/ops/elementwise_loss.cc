@@ -6,6 +6,7 @@
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
+#include "runtime/base/band.h"
 
 namespace wsi {
 namespace {
@@ -28,6 +29,7 @@ InferredTypes InferLoss(const OpView& op) {
 InferredTypes InferLossGrad(const OpView& op) {
   WSI_RETURN_IF_ERROR(WantFloatScalar(op, 0));
   WSI_RETURN_IF_ERROR(WantPair(op, 1));
+  WSI_RETURN_IF_ERROR(BandOfWhole::Read(op.attributes(), op.input_shape(1)).status());
   return std::vector<TensorType>{TypeOf(op.input(1))};
 }
 

@@ -8,6 +8,7 @@
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
 #include "compiler/ops/spatial.h"
+#include "runtime/base/band.h"
 
 namespace wsi {
 namespace {
@@ -20,7 +21,8 @@ struct Pooling {
   Shape y;
 };
 
-// Checks the attributes against an input of shape `x_shape`.
+// Checks the attributes against an input of shape `x_shape`. A window may hold nothing but
+// padding where only the gradient is asked, of a band of rows that it passes over.
 Result<Pooling> CheckPooling(const Attributes& attributes, const Shape& x_shape) {
   WSI_ASSIGN_OR_RETURN(const bool channels_last, ChannelsLast(attributes));
   WSI_ASSIGN_OR_RETURN(Activation x, SplitActivation(x_shape, channels_last, "the input"));
@@ -33,21 +35,30 @@ Result<Pooling> CheckPooling(const Attributes& attributes, const Shape& x_shape)
   }
   WSI_ASSIGN_OR_RETURN(pooling.window.ceil_mode, CheckedFlag(attributes, "ceil_mode", false));
   WSI_RETURN_IF_ERROR(CheckedFlag(attributes, "count_include_pad", false).status());
-  WSI_RETURN_IF_ERROR(WantNonemptyWindows(pooling.window, x.spatial));
   WSI_ASSIGN_OR_RETURN(x.spatial, WindowOutput(pooling.window, x.spatial));
   WSI_ASSIGN_OR_RETURN(pooling.y, JoinActivation(x, channels_last));
   return pooling;
 }
 
+// The same for a node that pools.
+Result<Pooling> CheckForwardPooling(const OpView& op) {
+  WSI_ASSIGN_OR_RETURN(Pooling pooling, CheckPooling(op.attributes(), op.input_shape(0)));
+  WSI_ASSIGN_OR_RETURN(const bool channels_last, ChannelsLast(op.attributes()));
+  WSI_ASSIGN_OR_RETURN(const Activation x,
+                       SplitActivation(op.input_shape(0), channels_last, "the input"));
+  WSI_RETURN_IF_ERROR(WantNonemptyWindows(pooling.window, x.spatial));
+  return pooling;
+}
+
 InferredTypes InferAveragePool(const OpView& op) {
   WSI_RETURN_IF_ERROR(WantFloat(op, 0));
-  WSI_ASSIGN_OR_RETURN(Pooling pooling, CheckPooling(op.attributes(), op.input_shape(0)));
+  WSI_ASSIGN_OR_RETURN(Pooling pooling, CheckForwardPooling(op));
   return std::vector<TensorType>{{op.input(0).dtype, std::move(pooling.y)}};
 }
 
 InferredTypes InferMaxPool(const OpView& op) {
   WSI_RETURN_IF_ERROR(WantFloat(op, 0));
-  WSI_ASSIGN_OR_RETURN(const Pooling pooling, CheckPooling(op.attributes(), op.input_shape(0)));
+  WSI_ASSIGN_OR_RETURN(const Pooling pooling, CheckForwardPooling(op));
   return std::vector<TensorType>{{op.input(0).dtype, pooling.y},
                                  {IndexType(pooling.window), pooling.y}};
 }
@@ -57,6 +68,7 @@ InferredTypes InferAveragePoolGrad(const OpView& op) {
   WSI_ASSIGN_OR_RETURN(Shape x, CheckedShape(op.attributes(), "input_shape"));
   WSI_ASSIGN_OR_RETURN(const Pooling pooling, CheckPooling(op.attributes(), x));
   WSI_RETURN_IF_ERROR(WantShape(op, 0, pooling.y));
+  WSI_RETURN_IF_ERROR(BandOfWhole::Read(op.attributes(), x).status());
   return std::vector<TensorType>{{op.input(0).dtype, std::move(x)}};
 }
 
@@ -81,6 +93,7 @@ Result<Shape> GlobalShape(const Attributes& attributes, const Shape& x_shape) {
 InferredTypes InferGlobalPool(const OpView& op) {
   WSI_RETURN_IF_ERROR(WantFloat(op, 0));
   WSI_ASSIGN_OR_RETURN(Shape y, GlobalShape(op.attributes(), op.input_shape(0)));
+  WSI_RETURN_IF_ERROR(BandOfWhole::Read(op.attributes(), op.input_shape(0)).status());
   return std::vector<TensorType>{{op.input(0).dtype, std::move(y)}};
 }
 
@@ -96,6 +109,7 @@ InferredTypes InferGlobalPoolGrad(const OpView& op) {
   WSI_ASSIGN_OR_RETURN(const Shape y, GlobalShape(op.attributes(), x));
   WSI_RETURN_IF_ERROR(WantShape(op, 0, y));
   WSI_RETURN_IF_ERROR(WantShape(op, 1, y));
+  WSI_RETURN_IF_ERROR(BandOfWhole::Read(op.attributes(), x).status());
   return std::vector<TensorType>{{op.input(0).dtype, std::move(x)}};
 }
 

@@ -7,6 +7,7 @@
 #include "compiler/ops/cost.h"
 #include "compiler/ops/gradient_rules.h"
 #include "compiler/ops/operand_check.h"
+#include "runtime/base/band.h"
 
 namespace wsi {
 namespace {
@@ -31,6 +32,7 @@ InferredTypes InferDropout(const OpView& op) {
     constexpr int64_t kCounterWord = std::numeric_limits<uint32_t>::max();
     WSI_RETURN_IF_ERROR(CheckedInt(op.attributes(), "seed_id", 0, kCounterWord).status());
   }
+  WSI_RETURN_IF_ERROR(BandOfWhole::Read(op.attributes(), op.input_shape(0)).status());
   return std::vector<TensorType>{TypeOf(op.input(0)), {DType::kBool, op.input_shape(0)}};
 }
 

@@ -109,14 +109,34 @@ Result<std::vector<int64_t>> WindowOutput(const Window& window, std::span<const 
   return output;
 }
 
-// A window whose taps are `dilation` apart misses [0, input) if it lies before or behind
-// it, or if the input fits between two taps.
+namespace {
+
+// Windows that begin in the padding, of which each is looked at; more are not trusted.
+constexpr int64_t kMaxPaddedWindows = int64_t{1} << 20;
+
+// Whether some window that begins before the input of `size` has it between two taps: the
+// first tap that is not before it is behind it. No window ends before the input.
+bool PassesOver(const Window& window, size_t i, int64_t size, int64_t windows) {
+  const int64_t dilation = window.dilations[i];
+  if (dilation <= size) return false;
+  if (windows > kMaxPaddedWindows) return window.begins[i] > 0;
+  int64_t before = window.begins[i];
+  for (int64_t j = 0; j < windows && before > 0; ++j, before -= window.strides[i]) {
+    if ((dilation - before % dilation) % dilation >= size) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+// A window misses [0, input) if it lies before or behind it, or if the input fits between
+// two taps.
 Status WantNonemptyWindows(const Window& window, std::span<const int64_t> input) {
+  WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> windows, WindowOutput(window, input));
   for (size_t i = 0; i < input.size(); ++i) {
     const int64_t extent = Extent(window, i);
-    const bool between = window.kernel[i] > 1 && window.dilations[i] > input[i] &&
-                         (window.begins[i] > 0 || window.ends[i] > 0);
-    if (window.begins[i] < extent && window.ends[i] < extent && !between) continue;
+    const bool reaches = window.begins[i] < extent && window.ends[i] < extent;
+    if (reaches && !PassesOver(window, i, input[i], windows[i])) continue;
     return InvalidInput(
         fmt::format("pads {} and {} of spatial axis {} can leave windows of kernel {}, dilation {} "
                     "that hold only "

@@ -22,6 +22,10 @@ Result<BandOfWhole> BandOfWhole::Read(const Attributes& attributes, const Shape&
   const int axis = static_cast<int>((*ints)[0]);
   const int64_t begin = (*ints)[1];
   const int64_t size = (*ints)[2];
+  result.axis_ = axis;
+  result.begin_ = begin;
+  result.rows_ = band[axis];
+  result.size_ = size;
   if (begin < 0 || size < band[axis] || begin > size - band[axis]) {
     return InvalidInput(fmt::format("attribute band: rows {} to {} + {} are not within {} rows",
                                     begin, begin, band[axis], size));
@@ -35,10 +39,6 @@ Result<BandOfWhole> BandOfWhole::Read(const Attributes& attributes, const Shape&
   WSI_RETURN_IF_ERROR(CheckedMul(result.whole_run_, outer).status());
   result.offset_ = begin * row;
   return result;
-}
-
-double BandOfWhole::Share() const {
-  return static_cast<double>(whole_run_) / static_cast<double>(band_run_);
 }
 
 }  // namespace wsi

@@ -16,16 +16,24 @@ class BandOfWhole {
   // Of a tensor of shape `band`, all of it where there is no attribute.
   static Result<BandOfWhole> Read(const Attributes& attributes, const Shape& band);
 
-  // Elements of the whole for each element of the band, as a quotient.
-  double Share() const;
+  bool is_whole() const { return axis_ < 0; }
+  // REQUIRES: !is_whole().
+  int axis() const { return axis_; }
+  int64_t begin() const { return begin_; }
+  int64_t size() const { return size_; }  // Rows of the whole.
+
+  // What `count` elements or positions of the band, its rows all alike, are in the whole.
+  int64_t CountInWhole(int64_t count) const { return count / rows_ * size_; }
   // Where element `i` of the band, in row-major order, is in the whole.
   int64_t WholeIndex(int64_t i) const {
     return i / band_run_ * whole_run_ + offset_ + i % band_run_;
   }
-  // Elements of the band that follow each other in the whole as well.
-  int64_t run() const { return band_run_; }
 
  private:
+  int axis_ = -1;
+  int64_t begin_ = 0;
+  int64_t rows_ = 1;       // Of the band.
+  int64_t size_ = 1;       // Of the whole.
   int64_t band_run_ = 1;   // Elements of the band under one index of the axes before `axis`.
   int64_t whole_run_ = 1;  // Those of the whole.
   int64_t offset_ = 0;     // Of the first row, among them.

@@ -29,6 +29,13 @@ double Draw(const Operand& operand, const PhiloxStream& random, int64_t i) {
     case Fill::kTies: return static_cast<double>(random.Word(i) % 3) - 1;
     case Fill::kIndex:
       return static_cast<double>(random.Word(i) % static_cast<uint64_t>(operand.number));
+    case Fill::kWhole: {
+      const auto word = static_cast<int>(random.Word(i) % 6);
+      return word < 3 ? word - 3 : word - 2;
+    }
+    case Fill::kSignedIndex:
+      return static_cast<double>(random.Word(i) % static_cast<uint64_t>(2 * operand.number)) -
+             operand.number;
     case Fill::kTruth: return random.Word(i) % 2;
     case Fill::kNumber: return operand.number;
     case Fill::kDistinct:

@@ -18,7 +18,9 @@ enum class Fill : uint8_t {
   kUnit,         // 0.05 to 0.95
   kDistinct,     // a shuffle of 1/32, 3/32, ... around zero: 1/16 apart, never integers
   kTies,         // -1, 0 or 1
+  kWhole,        // -3, -2, -1, 1, 2 or 3
   kIndex,        // an integer from 0 to below `number`
+  kSignedIndex,  // an integer from -`number` to below `number`
   kTruth,        // a bool
   kNumber,       // `number` everywhere
   kWindowIndex,  // what MaxPool's second output gives for a random input

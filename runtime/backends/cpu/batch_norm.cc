@@ -4,6 +4,7 @@
 
 #include "runtime/backends/cpu/channel_sums.h"
 #include "runtime/backends/cpu/loops/normalization_loops.h"
+#include "runtime/base/band.h"
 
 namespace wsi::cpu {
 namespace {
@@ -135,9 +136,10 @@ KernelResult GradApply(const LaunchSpec& launch, Context& context) {
   const ChannelRows rows = RowsOf(shape);
   WSI_RETURN_IF_ERROR(rows.Require(context.scratch));
   const double epsilon = launch.attributes.Float("epsilon", 1e-5);
-  return MakeKernel([rows, epsilon, relu, &context](const LaunchArguments& a) {
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band, BandOfWhole::Read(launch.attributes, shape));
+  const double inverse_count = 1.0 / (static_cast<double>(band.CountInWhole(rows.positions())));
+  return MakeKernel([rows, epsilon, relu, inverse_count, &context](const LaunchArguments& a) {
     const Scratch& scratch = context.scratch;
-    const double inverse_count = 1.0 / static_cast<double>(rows.positions());
     const auto deviation = [&](int64_t c) {
       return InverseDeviation(a.input<float>(4)[c], epsilon);
     };

@@ -1,7 +1,9 @@
 #include "runtime/backends/cpu/dropout.h"
 
 #include <algorithm>
+#include <array>
 
+#include "runtime/base/band.h"
 #include "runtime/base/philox.h"
 
 namespace wsi::cpu {
@@ -22,6 +24,16 @@ Chunks ChunksOfBlocks(const Shape& shape) {
   return chunks;
 }
 
+// The words of the elements `first` to first + 3 of a band.
+std::array<uint32_t, 4> WordsAt(const PhiloxStream& random, const BandOfWhole& band,
+                                int64_t first) {
+  std::array<uint32_t, 4> words{};
+  for (size_t k = 0; k < words.size(); ++k) {
+    words[k] = random.Word(band.WholeIndex(first + static_cast<int64_t>(k)));
+  }
+  return words;
+}
+
 // Inputs: x, seed, step; outputs: y, [mask]. Element i is kept where its uniform
 // number is at least `ratio`.
 template <typename T>
@@ -38,13 +50,14 @@ KernelResult CompileDropoutOf(const LaunchSpec& launch, Context& context) {
   WSI_ASSIGN_OR_RETURN(const double ratio, RatioOf(launch));
   const int64_t node = launch.attributes.Int("seed_id", 0);
   const Chunks chunks = ChunksOfBlocks(shape);
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band, BandOfWhole::Read(launch.attributes, shape));
   return MakeKernel([=, &context](const LaunchArguments& a) {
     const PhiloxStream random(*a.input<int64_t>(1), *a.input<int64_t>(2), node);
     const float threshold = static_cast<float>(ratio);
     const auto scale = static_cast<Computed<T>>(KeptScale(ratio));
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t first = begin; first < end; first += 4) {
-        const auto words = random.Block(first / 4);
+        const auto words = band.is_whole() ? random.Block(first / 4) : WordsAt(random, band, first);
         const int64_t count = std::min<int64_t>(4, end - first);
         for (int64_t k = 0; k < count; ++k) {
           const bool keep = UniformFloat(words[static_cast<size_t>(k)]) >= threshold;

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "runtime/backends/cpu/loss.h"
+#include "runtime/base/band.h"
 
 namespace wsi::cpu {
 namespace {
@@ -59,10 +60,11 @@ KernelResult CompileElementLossGrad(const LaunchSpec& launch, Context& context) 
   WSI_RETURN_IF_ERROR(ExpectOutput(launch, 0, DType::kF32, shape));
   const Term term =
       launch.op == "MeanSquaredErrorGrad" ? SquaredErrorGrad : SigmoidCrossEntropyGrad;
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band, BandOfWhole::Read(launch.attributes, shape));
+  const double count = static_cast<double>(band.CountInWhole(shape.ElementCount()));
   const Chunks chunks = ChunksOf(shape.ElementCount(), 8, kGrain);
-  return MakeKernel([term, chunks, &context](const LaunchArguments& a) {
-    const double scale =
-        static_cast<double>(*a.input<float>(0)) / static_cast<double>(chunks.items);
+  return MakeKernel([term, count, chunks, &context](const LaunchArguments& a) {
+    const double scale = static_cast<double>(*a.input<float>(0)) / count;
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t i = begin; i < end; ++i) {
         a.output<float>(0)[i] =

@@ -5,6 +5,7 @@
 #include "runtime/backends/cpu/channel_sums.h"
 #include "runtime/backends/cpu/pooling.h"
 #include "runtime/backends/cpu/sums.h"
+#include "runtime/base/band.h"
 
 namespace wsi::cpu {
 namespace {
@@ -48,7 +49,9 @@ KernelResult AveragePool(const LaunchSpec& launch, Context& context) {
                        MakeGeometry(launch, launch.inputs[0].shape, launch.outputs[0].shape));
   const MiddleSum sum(g.images, g.positions, g.channels);
   WSI_RETURN_IF_ERROR(sum.Require(context.scratch));
-  const double factor = 1.0 / static_cast<double>(g.positions);
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, launch.inputs[0].shape));
+  const double factor = 1.0 / (static_cast<double>(band.CountInWhole(g.positions)));
   return MakeKernel([sum, factor, &context](const LaunchArguments& a) {
     sum.Run(context, a.input<T>(0), factor, a.output<T>(0));
   });
@@ -59,7 +62,10 @@ KernelResult AveragePoolGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 1, 1, 1, 1));
   WSI_ASSIGN_OR_RETURN(const Geometry g, GradGeometry(launch));
   const Chunks chunks = ChunksOf(g.images * g.positions, g.channels, kGrain);
-  const float factor = static_cast<float>(1.0 / static_cast<double>(g.positions));
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, launch.outputs[0].shape));
+  const double positions = static_cast<double>(band.CountInWhole(g.positions));
+  const float factor = static_cast<float>(1.0 / positions);
   return MakeKernel([g, chunks, factor, &context](const LaunchArguments& a) {
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t p = begin; p < end; ++p) {
@@ -116,12 +122,14 @@ KernelResult MaxPoolGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(ExpectOperands(launch, 2, 2, 1, 1));
   WSI_ASSIGN_OR_RETURN(const Geometry g, GradGeometry(launch));
   WSI_RETURN_IF_ERROR(ExpectInput(launch, 1, DType::kI64, launch.inputs[0].shape));
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, launch.outputs[0].shape));
   const Chunks chunks = ChunksOf(g.images * g.positions, g.channels, kGrain);
-  return MakeKernel([g, chunks, &context](const LaunchArguments& a) {
+  return MakeKernel([g, chunks, band, &context](const LaunchArguments& a) {
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int) {
       for (int64_t p = begin; p < end; ++p) {
         const int64_t from = p / g.positions * g.channels;
-        const int64_t position = p % g.positions;
+        const int64_t position = band.WholeIndex(p % g.positions * g.channels) / g.channels;
         T* dx = a.output<T>(0) + p * g.channels;
         for (int64_t c = 0; c < g.channels; ++c) {
           dx[c] = a.input<int64_t>(1)[from + c] == position ? a.input<T>(0)[from + c] : T{};

@@ -6,6 +6,7 @@
 #include "runtime/backends/cpu/conversion.h"
 #include "runtime/backends/cpu/loops/pooling_loops.h"
 #include "runtime/backends/cpu/taps.h"
+#include "runtime/base/band.h"
 
 namespace wsi::cpu {
 namespace {
@@ -24,6 +25,15 @@ double Divisor(const Window& w, const Position& p, bool include_pad) {
     divisor *= static_cast<double>(taps.last - taps.first);
   }
   return std::max(divisor, 1.0);
+}
+
+// The windows over `band` as windows over the whole, whose divisors they have.
+Window InWhole(Window w, const BandOfWhole& band, int rank) {
+  if (band.is_whole() || band.axis() < 1 || band.axis() >= rank - 1) return w;
+  WindowAxis& axis = w.axes[static_cast<size_t>(3 - (rank - 2) + band.axis() - 1)];
+  axis.input = band.size();
+  axis.pad_begin -= band.begin();
+  return w;
 }
 
 Result<Shape> InputShape(const LaunchSpec& launch) {
@@ -160,7 +170,10 @@ KernelResult AveragePoolGrad(const LaunchSpec& launch, Context& context) {
   const bool include_pad = launch.attributes.Int("count_include_pad", 0) != 0;
   WSI_RETURN_IF_ERROR(context.scratch.Require(0, w.channels * 4));
   const Chunks chunks = ChunksOf(w.input_positions(), w.channels * 2, kGrain);
-  return MakeKernel([w, include_pad, chunks, &context](const LaunchArguments& a) {
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band, BandOfWhole::Read(launch.attributes, x_shape));
+  // A band's pads are positions of the whole, which are counted without padding too.
+  const Window counted = include_pad ? w : InWhole(w, band, x_shape.rank());
+  return MakeKernel([w, counted, include_pad, chunks, &context](const LaunchArguments& a) {
     const auto& loops = GetPoolingLoops().Of<T>();
     ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t, int worker) {
       for (int64_t i = begin; i < end; ++i) {
@@ -168,7 +181,7 @@ KernelResult AveragePoolGrad(const LaunchSpec& launch, Context& context) {
         float* dx = RowSums(row, context.scratch.worker<float>(worker));
         std::fill(dx, dx + w.channels, 0.0F);
         ForEachWindow(w, PositionOf(i, InputSizes(w)), [&](const Position& p, int64_t o, int32_t) {
-          const float factor = static_cast<float>(1.0 / Divisor(w, p, include_pad));
+          const float factor = static_cast<float>(1.0 / Divisor(counted, p, include_pad));
           loops.add_scaled(a.input<T>(0) + o * w.channels, w.channels, factor, dx);
         });
         StoreRow(dx, w.channels, row);

@@ -6,6 +6,7 @@
 
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
+#include "runtime/base/band.h"
 
 namespace wsi::reference {
 namespace {
@@ -136,7 +137,9 @@ KernelResult CompileBatchNormGradApply(const LaunchSpec& launch) {
   check.Require(!batch.relu || check.HasInput(7), "relu wants y");
   check.OutputIs(0, check.input(0));
   WSI_RETURN_IF_ERROR(check.status());
-  return MakeKernel([batch](const LaunchArguments& arguments) {
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, check.input(0)));
+  return MakeKernel([batch, band](const LaunchArguments& arguments) {
     const double* dy = arguments.input<double>(0);
     const double* x = arguments.input<double>(1);
     const double* scale = arguments.input<double>(2);
@@ -146,7 +149,7 @@ KernelResult CompileBatchNormGradApply(const LaunchSpec& launch) {
     const double* dbias = arguments.input<double>(6);
     const double* y = arguments.input<double>(7);
     double* dx = arguments.output<double>(0);
-    const auto m = static_cast<double>(batch.positions);
+    const double m = static_cast<double>(band.CountInWhole(batch.positions));
     ForEachElement(batch, [&](int64_t i, int64_t c) {
       const double d = BehindRelu(batch, dy[i], y, i);
       const double inverse = InverseDeviation(var, c, batch);

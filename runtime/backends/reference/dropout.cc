@@ -1,7 +1,8 @@
 // Dropout (Srivastava et al., 2014) scaled by 1 / (1 - ratio) in training. Which elements
-// stay is a function of seed, step, node and flat element index.
+// stay is a function of seed, step, node and flat element index in the whole tensor.
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
+#include "runtime/base/band.h"
 #include "runtime/base/philox.h"
 
 namespace wsi::reference {
@@ -28,12 +29,14 @@ KernelResult CompileDropout(const LaunchSpec& launch) {
   check.OutputIs(0, check.input(0));
   check.OutputIs(1, check.input(0));
   WSI_RETURN_IF_ERROR(check.status());
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, check.input(0)));
   return MakeKernel(
-      [ratio, node, count = check.input(0).ElementCount()](const LaunchArguments& arguments) {
+      [ratio, node, band, count = check.input(0).ElementCount()](const LaunchArguments& arguments) {
         const PhiloxStream random(*arguments.input<int64_t>(1), *arguments.input<int64_t>(2), node);
         auto* mask = arguments.output<uint8_t>(1);
         for (int64_t i = 0; i < count; ++i) {
-          const bool keep = static_cast<double>(random.Uniform(i)) >= ratio;
+          const bool keep = static_cast<double>(random.Uniform(band.WholeIndex(i))) >= ratio;
           arguments.output<double>(0)[i] = Kept(arguments.input<double>(0)[i], keep, ratio);
           if (mask != nullptr) mask[i] = keep ? 1 : 0;
         }

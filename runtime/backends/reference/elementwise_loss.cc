@@ -3,6 +3,7 @@
 
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
+#include "runtime/base/band.h"
 
 namespace wsi::reference {
 namespace {
@@ -45,10 +46,13 @@ KernelResult CompileElementwiseLossGrad(const LaunchSpec& launch) {
   check.InputIs(2, check.input(1));
   check.OutputIs(0, check.input(1));
   WSI_RETURN_IF_ERROR(check.status());
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, check.input(1)));
   const auto slope = launch.op == "MeanSquaredErrorGrad" ? SquaredErrorSlope : CrossEntropySlope;
   return MakeKernel(
-      [slope, count = check.input(1).ElementCount()](const LaunchArguments& arguments) {
-        const double factor = *arguments.input<double>(0) / static_cast<double>(count);
+      [slope, band, count = check.input(1).ElementCount()](const LaunchArguments& arguments) {
+        const double factor =
+            *arguments.input<double>(0) / static_cast<double>(band.CountInWhole(count));
         const double* x = arguments.input<double>(1);
         const double* target = arguments.input<double>(2);
         for (int64_t i = 0; i < count; ++i) {

@@ -5,6 +5,7 @@
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
 #include "runtime/backends/window.h"
+#include "runtime/base/band.h"
 
 namespace wsi::reference {
 namespace {
@@ -40,6 +41,21 @@ void ForEachElement(const Image& image, F f) {
   }
 }
 
+// The number of a band's position in an image of the whole.
+class ImagePosition {
+ public:
+  ImagePosition(const BandOfWhole& band, const Image& image)
+      : band_(band), channels_(image.channels) {}
+  // Of the first image: it is numbered as all others are.
+  int64_t operator()(int64_t position) const {
+    return band_.WholeIndex(position * channels_) / channels_;
+  }
+
+ private:
+  BandOfWhole band_;
+  int64_t channels_;
+};
+
 }  // namespace
 
 KernelResult CompileGlobalAveragePool(const LaunchSpec& launch) {
@@ -47,13 +63,16 @@ KernelResult CompileGlobalAveragePool(const LaunchSpec& launch) {
   WSI_RETURN_IF_ERROR(check.Operands("F", "F"));
   const Image image = ReadImage(check, check.input(0), check.output(0));
   WSI_RETURN_IF_ERROR(check.status());
-  return MakeKernel([image](const LaunchArguments& arguments) {
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, check.input(0)));
+  return MakeKernel([image, band](const LaunchArguments& arguments) {
     const double* x = arguments.input<double>(0);
     double* y = arguments.output<double>(0);
+    const double positions = static_cast<double>(band.CountInWhole(image.positions));
     const int64_t count = image.batch * image.channels;
     std::fill_n(y, count, 0.0);
     ForEachElement(image, [&](int64_t in, int64_t out, int64_t) { y[out] += x[in]; });
-    for (int64_t i = 0; i < count; ++i) y[i] /= static_cast<double>(image.positions);
+    for (int64_t i = 0; i < count; ++i) y[i] /= positions;
   });
 }
 
@@ -63,12 +82,13 @@ KernelResult CompileGlobalAveragePoolGrad(const LaunchSpec& launch) {
   const Image image = ReadImage(check, check.output(0), check.input(0));
   check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
   WSI_RETURN_IF_ERROR(check.status());
-  return MakeKernel([image](const LaunchArguments& arguments) {
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, check.output(0)));
+  return MakeKernel([image, band](const LaunchArguments& arguments) {
     const double* dy = arguments.input<double>(0);
     double* dx = arguments.output<double>(0);
-    ForEachElement(image, [&](int64_t in, int64_t out, int64_t) {
-      dx[in] = dy[out] / static_cast<double>(image.positions);
-    });
+    const double positions = static_cast<double>(band.CountInWhole(image.positions));
+    ForEachElement(image, [&](int64_t in, int64_t out, int64_t) { dx[in] = dy[out] / positions; });
   });
 }
 
@@ -100,12 +120,15 @@ KernelResult CompileGlobalMaxPoolGrad(const LaunchSpec& launch) {
   check.InputIs(1, check.input(0));
   check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
   WSI_RETURN_IF_ERROR(check.status());
-  return MakeKernel([image](const LaunchArguments& arguments) {
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
+                       BandOfWhole::Read(launch.attributes, check.output(0)));
+  const ImagePosition position_in_whole(band, image);
+  return MakeKernel([image, position_in_whole](const LaunchArguments& arguments) {
     const double* dy = arguments.input<double>(0);
     const int64_t* index = arguments.input<int64_t>(1);
     double* dx = arguments.output<double>(0);
     ForEachElement(image, [&](int64_t in, int64_t out, int64_t position) {
-      dx[in] = index[out] == position ? dy[out] : 0;
+      dx[in] = index[out] == position_in_whole(position) ? dy[out] : 0;
     });
   });
 }

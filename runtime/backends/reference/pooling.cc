@@ -6,6 +6,7 @@
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
 #include "runtime/backends/window.h"
+#include "runtime/base/band.h"
 
 namespace wsi::reference {
 namespace {
@@ -59,6 +60,15 @@ double Divisor(const Window& w, const Index3& o, bool include_pad) {
     if (inside || (include_pad && w.InPadded(i))) ++taps;
   });
   return static_cast<double>(std::max<int64_t>(taps, 1));
+}
+
+// The windows over `band` as windows over the whole, whose divisors they have.
+Window InWhole(Window w, const BandOfWhole& band, int rank) {
+  if (band.is_whole() || band.axis() < 1 || band.axis() >= rank - 1) return w;
+  const auto a = static_cast<size_t>(3 - (rank - 2) + band.axis() - 1);
+  w.in[a] = band.size();
+  w.pad_begin[a] -= band.begin();
+  return w;
 }
 
 }  // namespace
@@ -149,12 +159,16 @@ KernelResult CompileAveragePoolGrad(const LaunchSpec& launch) {
   const bool include_pad = check.Flag("count_include_pad");
   check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
   WSI_RETURN_IF_ERROR(check.status());
-  return MakeKernel([w, include_pad](const LaunchArguments& arguments) {
+  const Shape& x = check.output(0);
+  WSI_ASSIGN_OR_RETURN(const BandOfWhole band, BandOfWhole::Read(launch.attributes, x));
+  // A band's pads are positions of the whole, which are counted without padding too.
+  const Window counted = include_pad ? w : InWhole(w, band, x.rank());
+  return MakeKernel([w, counted, include_pad](const LaunchArguments& arguments) {
     const double* dy = arguments.input<double>(0);
     double* dx = arguments.output<double>(0);
     std::fill_n(dx, w.batch * w.InPositions() * w.in_channels, 0.0);
     ForEachWindow(w, [&](int64_t n, const Index3& o, int64_t out) {
-      const double divisor = Divisor(w, o, include_pad);
+      const double divisor = Divisor(counted, o, include_pad);
       ForEachIndex(w.kernel, [&](const Index3& k) {
         Index3 i;
         if (!w.Tap(o, k, i)) return;
