@@ -211,28 +211,29 @@ Result<Band> RowNormBand(const OpView& op, int axis, RowRange rows) {
   return band;
 }
 
-// Rows of a batch, of the left operand or columns of the right one.
+// Rows of a batch, of the left operand or columns of the right one; Gemm's addend
+// broadcasts.
 Result<Band> MatMulBand(const OpView& op, int axis, RowRange rows) {
   const Shape& a = op.input_shape(0);
   const Shape& b = op.input_shape(1);
   const Shape& y = op.output_shape(0);
   Band band = WholeOperands(op, axis);
-  const int matrix = (a.rank() > 1 ? 1 : 0) + (b.rank() > 1 ? 1 : 0);
-  const int batch = y.rank() - matrix;
+  const int batch = y.rank() - (a.rank() > 1 ? 1 : 0) - (b.rank() > 1 ? 1 : 0);
+  const auto take_broadcast = [&](int i, int own) {
+    const Shape& x = op.input_shape(i);
+    if (own >= 0 && own < x.rank() && x[own] == y[axis]) TakeRows(op, band, i, own, rows);
+  };
+  if (op.HasInput(2)) take_broadcast(2, axis - y.rank() + op.input_shape(2).rank());
   if (axis >= batch) {
     const bool left = axis == batch && a.rank() > 1;
     const bool transposed = op.attributes().Int(left ? "transA" : "transB", 0) == 1;
     const Shape& operand = left ? a : b;
     // The axis that does not run along the sums.
-    const int own = operand.rank() - (left != transposed ? 2 : 1);
-    TakeRows(op, band, left ? 0 : 1, own, rows);
+    TakeRows(op, band, left ? 0 : 1, operand.rank() - (left != transposed ? 2 : 1), rows);
     return band;
   }
-  for (const int i : {0, 1}) {
-    const Shape& x = op.input_shape(i);
-    const int own = axis - batch + x.rank() - 2;
-    if (own >= 0 && x.rank() > 2 && x[own] == y[axis]) TakeRows(op, band, i, own, rows);
-  }
+  if (a.rank() > 2) take_broadcast(0, axis - batch + a.rank() - 2);
+  if (b.rank() > 2) take_broadcast(1, axis - batch + b.rank() - 2);
   return band;
 }
 

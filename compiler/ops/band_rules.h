@@ -25,7 +25,7 @@ void SetEntry(Attributes& attributes, std::string_view name, int index, int64_t 
 Result<Band> PointwiseBand(const OpView& op, int axis, RowRange rows);
 // The same, knowing where in the whole it is.
 Result<Band> NumberedPointwiseBand(const OpView& op, int axis, RowRange rows);
-// Row j from row j of operands of the result's shape; the others are of channels or scalars.
+// Row j from row j of the operands of input 0's shape; vectors are of the channels.
 Result<Band> ChannelwiseBand(const OpView& op, int axis, RowRange rows);
 Result<Band> NumberedChannelwiseBand(const OpView& op, int axis, RowRange rows);
 // Sums over all but the channels: rows of input 0 and of what has its shape.
@@ -39,6 +39,7 @@ Result<Band> SpreadBand(const OpView& op, int axis, RowRange rows);
 Result<Band> ConvWeightGradBand(const OpView& op, int axis, RowRange rows);
 // Global pools, by rows of the image.
 Result<Band> GlobalAverageBand(const OpView& op, int axis, RowRange rows);
+Result<Band> GlobalMaxBand(const OpView& op, int axis, RowRange rows);
 Result<Band> GlobalPoolGradBand(const OpView& op, int axis, RowRange rows);
 
 Result<Band> ConcatBand(const OpView& op, int axis, RowRange rows);

@@ -30,9 +30,13 @@ struct RowWindow {
 // Where the row axis is: the batch, the channels or a spatial axis.
 enum class AxisRole : uint8_t { kBatch, kChannel, kSpatial };
 
+bool IsPool(const OpView& op) { return op.op().find("Pool") != std::string::npos; }
+
+// To a pool channels are what images of a batch are: each for itself.
 AxisRole RoleOf(const OpView& op, int axis, int rank) {
   const bool channels_last = op.attributes().Int("channels_last", 0) == 1;
   if (axis == 0) return AxisRole::kBatch;
+  if (IsPool(op) && axis == ChannelAxis(rank, channels_last)) return AxisRole::kBatch;
   return axis == ChannelAxis(rank, channels_last) ? AxisRole::kChannel : AxisRole::kSpatial;
 }
 
@@ -94,8 +98,6 @@ RowRange WindowsOver(const OpView& op, const RowWindow& w, int axis, RowRange ro
   if (op.op() == "ConvTranspose" && short_of) through = std::min(through + 1, last);
   return {first, std::max(through, first) + 1};
 }
-
-bool IsPool(const OpView& op) { return op.op().find("Pool") != std::string::npos; }
 
 // A pool's divisors count positions of the whole, but not where the last window ends.
 bool DivisorsHangOver(const OpView& op, const RowWindow& w, int axis) {
@@ -163,19 +165,31 @@ Result<Band> SpreadBand(const OpView& op, int axis, RowRange rows) {
 
 Result<Band> GlobalAverageBand(const OpView& op, int axis, RowRange rows) {
   const Shape& x = op.input_shape(0);
-  if (RoleOf(op, axis, x.rank()) != AxisRole::kSpatial) return NeedsEveryRow(op, axis);
-  Band band = WholeOperands(op, -1);
+  const bool spatial = RoleOf(op, axis, x.rank()) == AxisRole::kSpatial;
+  Band band = WholeOperands(op, spatial ? -1 : axis);
   TakeRows(op, band, 0, axis, rows);
-  SetBand(op, band, axis, rows, x);
+  if (spatial) SetBand(op, band, axis, rows, x);
+  return band;
+}
+
+Result<Band> GlobalMaxBand(const OpView& op, int axis, RowRange rows) {
+  if (RoleOf(op, axis, op.output_shape(0).rank()) == AxisRole::kSpatial) {
+    return NeedsEveryRow(op, axis);
+  }
+  Band band = WholeOperands(op, axis);
+  TakeRows(op, band, 0, axis, rows);
   return band;
 }
 
 Result<Band> GlobalPoolGradBand(const OpView& op, int axis, RowRange rows) {
   const Shape& x = op.output_shape(0);
-  if (RoleOf(op, axis, x.rank()) != AxisRole::kSpatial) return NeedsEveryRow(op, axis);
   Band band = WholeOperands(op, axis);
   SetEntry(band.attributes, "input_shape", axis, rows.count());
-  SetBand(op, band, axis, rows, x);
+  if (RoleOf(op, axis, x.rank()) == AxisRole::kSpatial) {
+    SetBand(op, band, axis, rows, x);
+    return band;
+  }
+  for (int i = 0; i < op.input_count(); ++i) TakeRows(op, band, i, axis, rows);
   return band;
 }
 

@@ -204,11 +204,12 @@ constinit const OpDef kGlobalAveragePoolGrad =
     PoolGradient("GlobalAveragePoolGrad",
                  "dy -> dy / positions, spread over {input_shape: of x, channels_last=0}", 1,
                  InferGlobalPoolGrad, PointwiseCost, RowKind::kPointwise, GlobalPoolGradBand);
-constinit const OpDef kGlobalMaxPool = WithIndex(
-    Pool("GlobalMaxPool",
-         "x -> maximum over the spatial axes, kept as 1, [index i64: row-major spatial "
-         "position, the lowest on ties] {channels_last=0}",
-         InferGlobalMaxPool, {.build = GradGlobalMaxPool}, ReadCost, RowKind::kBarrier, nullptr));
+constinit const OpDef kGlobalMaxPool =
+    WithIndex(Pool("GlobalMaxPool",
+                   "x -> maximum over the spatial axes, kept as 1, [index i64: row-major spatial "
+                   "position, the lowest on ties] {channels_last=0}",
+                   InferGlobalMaxPool, {.build = GradGlobalMaxPool}, ReadCost, RowKind::kOtherAxes,
+                   GlobalMaxBand));
 constinit const OpDef kGlobalMaxPoolGrad =
     PoolGradient("GlobalMaxPoolGrad",
                  "dy, index -> dx: dy at index, else 0 {input_shape: of x, channels_last=0}", 2,

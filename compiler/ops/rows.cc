@@ -65,21 +65,25 @@ Result<Band> PointwiseBand(const OpView& op, int axis, RowRange rows) {
 Result<Band> ChannelwiseBand(const OpView& op, int axis, RowRange rows) {
   const Shape& x = op.input_shape(0);
   WSI_ASSIGN_OR_RETURN(const bool channels_last, ChannelsLast(op.attributes()));
-  if (axis == ChannelAxis(x.rank(), channels_last)) return NeedsEveryRow(op, axis);
+  const bool channels = axis == ChannelAxis(x.rank(), channels_last);
   Band band = WholeOperands(op, axis);
   for (int i = 0; i < op.input_count(); ++i) {
-    if (op.HasInput(i) && op.input_shape(i) == x) TakeRows(op, band, i, axis, rows);
+    if (!op.HasInput(i)) continue;
+    if (op.input_shape(i) == x) {
+      TakeRows(op, band, i, axis, rows);
+    } else if (channels) {
+      TakeRows(op, band, i, 0, rows);
+    }
   }
   return band;
 }
 
 Result<Band> ChannelSumsBand(const OpView& op, int axis, RowRange rows) {
+  const Shape& x = op.input_shape(0);
+  WSI_ASSIGN_OR_RETURN(const bool channels_last, ChannelsLast(op.attributes()));
   WSI_ASSIGN_OR_RETURN(Band band, ChannelwiseBand(op, axis, rows));
-  for (size_t i = 0; i < band.output_axes.size(); ++i) {
-    const int output = static_cast<int>(i);
-    const bool whole = op.HasOutput(output) && op.output_shape(output) == op.input_shape(0);
-    if (!whole) band.output_axes[i] = -1;
-  }
+  const bool channels = axis == ChannelAxis(x.rank(), channels_last);
+  for (size_t i = 0; i < 2; ++i) band.output_axes[i] = channels ? 0 : -1;
   return band;
 }
 
@@ -96,7 +100,9 @@ Result<Band> NumberedPointwiseBand(const OpView& op, int axis, RowRange rows) {
 
 Result<Band> NumberedChannelwiseBand(const OpView& op, int axis, RowRange rows) {
   WSI_ASSIGN_OR_RETURN(Band band, ChannelwiseBand(op, axis, rows));
-  SetBand(op, band, axis, rows, op.output_shape(0));
+  WSI_ASSIGN_OR_RETURN(const bool channels_last, ChannelsLast(op.attributes()));
+  const Shape& y = op.output_shape(0);
+  if (axis != ChannelAxis(y.rank(), channels_last)) SetBand(op, band, axis, rows, y);
   return band;
 }
 

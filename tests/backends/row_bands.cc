@@ -113,6 +113,15 @@ void PutRows(const Tensor& part, int axis, int64_t begin, Tensor& whole) {
   }
 }
 
+Result<std::vector<Tensor>> RunNode(const Graph& graph, NodeId node, const NamedTensors& values,
+                                    LaunchRunner& runner) {
+  const OpView view(graph, node);
+  Band whole;
+  whole.inputs.resize(static_cast<size_t>(view.input_count()));
+  whole.attributes = view.attributes();
+  return RunBand(view, whole, values, runner);
+}
+
 Result<std::vector<Tensor>> RunInBands(const Graph& graph, NodeId node, int axis,
                                        const std::vector<int64_t>& cuts, const NamedTensors& values,
                                        LaunchRunner& runner) {
