@@ -84,6 +84,8 @@ void AddConvolutionCases(std::vector<BackendCase>& cases) {
       {"dilated_strided", {3, 13, 14, 3}, 17, {3, 2}, {2, 3}, {2, 1}, {1, 0, 0, 2}},
       {"large_pads", {1, 3, 4, 3}, 3, {3, 3}, one, one, {4, 5, 5, 4}},
       {"whole_image", {3, 5, 7, 16}, 17, {5, 7}, one, one, none},
+      {"narrower_than_stride", {1, 7, 2, 3}, 17, {2, 3}, {1, 3}, one, {0, 0, 0, 1}},
+      {"one_axis_below_stride", {1, 1, 3}, 3, {2}, {3}, {1}, {1, 0}},
       {"grouped", {3, 7, 7, 16}, 64, {3, 3}, one, one, around, 4},
       {"grouped_odd", {1, 7, 6, 51}, 34, {3, 3}, {2, 1}, one, around, 17},
       {"depthwise", {3, 9, 8, 16}, 16, {3, 3}, one, one, around, 16},
