@@ -23,6 +23,8 @@ void SetEntry(Attributes& attributes, std::string_view name, int index, int64_t 
 
 // Row j from row j of operands that broadcast.
 Result<Band> PointwiseBand(const OpView& op, int axis, RowRange rows);
+// The same of a program of such steps, unless it sums.
+Result<Band> PointwiseProgramBand(const OpView& op, int axis, RowRange rows);
 // The same, knowing where in the whole it is.
 Result<Band> NumberedPointwiseBand(const OpView& op, int axis, RowRange rows);
 // Row j from row j of the operands of input 0's shape; vectors are of the channels.

@@ -166,8 +166,8 @@ constinit const OpDef kConvWeightGrad = {
     .is_matrix = true,
     .half = HalfPolicy::kMatrix,
     .rows = RowKind::kSum,
-    .band = ConvWeightGradBand,
     .summed_input = 1,
+    .band = ConvWeightGradBand,
     .layout = LayoutRule::kChannelsLast};
 
 }  // namespace wsi

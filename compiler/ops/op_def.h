@@ -153,12 +153,12 @@ struct OpDef {
   // Attribute dtype="f32" gives the sums of half-precision operands as they are, in f32.
   bool half_sum = false;
   RowKind rows = RowKind::kPointwise;
+  int summed_input = -1;  // Not negative: the input whose rows bands are of; see `band`.
   // The operands and attributes of the node that computes a band, `axis` being the axis
   // of the rows: of output 0, or of the input `summed_input` if that is not negative.
   // Null: rows as broadcasting aligns them where `rows` is kPointwise, else no bands.
   // For BandOf alone, which checks.
   Result<Band> (*band)(const OpView&, int axis, RowRange) = nullptr;
-  int summed_input = -1;
   LayoutRule layout = LayoutRule::kAny;
   int layout_weight = -1;  // kChannelsLast: the input that is a convolution weight.
   // Evaluates on constants (shape arithmetic and what exporters wrap around it);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
 #include "compiler/ops/operand_check.h"
 #include "runtime/base/pointwise_attributes.h"
@@ -66,6 +67,7 @@ constinit const OpDef kPointwise = {
     .gradient = {.none_because = "the fuse pass makes it, behind autodiff"},
     .cost = PointwiseProgramCost,
     .half = HalfPolicy::kNeutral,
+    .band = PointwiseProgramBand,
     .in_place = kInPlace};
 
 }  // namespace wsi

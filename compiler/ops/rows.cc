@@ -62,6 +62,11 @@ Result<Band> PointwiseBand(const OpView& op, int axis, RowRange rows) {
   return band;
 }
 
+Result<Band> PointwiseProgramBand(const OpView& op, int axis, RowRange rows) {
+  if (!op.attributes().Ints("sums").empty()) return NeedsEveryRow(op, axis);
+  return PointwiseBand(op, axis, rows);
+}
+
 Result<Band> ChannelwiseBand(const OpView& op, int axis, RowRange rows) {
   const Shape& x = op.input_shape(0);
   WSI_ASSIGN_OR_RETURN(const bool channels_last, ChannelsLast(op.attributes()));

@@ -21,11 +21,11 @@ constexpr double kEpsilon = 0x1p-23;  // Of single precision.
 
 bool IsHalf(DType type) { return type == DType::kF16 || type == DType::kBF16; }
 
-// Losses run in single precision alone.
+// Losses and samplings at given positions run in single precision alone.
 bool RunsInHalf(const OpDef& def) {
   return def.name.find("CrossEntropy") == std::string::npos &&
          !def.name.starts_with("MeanSquaredError") &&
-         !def.name.starts_with("NegativeLogLikelihood");
+         !def.name.starts_with("NegativeLogLikelihood") && !def.name.starts_with("GridSample");
 }
 
 // What rounding `value` to `dtype` once may change.

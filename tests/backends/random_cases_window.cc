@@ -124,10 +124,27 @@ RandomCase GlobalPoolCase(std::string_view op, Dice& dice) {
           average ? Slope::kLinear : Slope::kExact};
 }
 
+// Odd multiples of 1/32 of a grid are never where an interpolation has a kink: those are
+// multiples of 1/2 of a pixel, of which an axis has five at most.
+RandomCase GridSampleCase(std::string_view /*op*/, Dice& dice) {
+  const Shape image = dice.AnyShape(3, 5, 60);
+  Ints grid = {image[0]};
+  for (int i = 0; i < image.rank() - 2; ++i) grid.push_back(dice.Between(1, 3));
+  grid.push_back(image.rank() - 2);
+  const std::string mode = dice.Pick({"linear", "cubic", "nearest"});
+  const std::string padding = dice.Pick({"zeros", "border", "reflection"});
+  const Attributes attributes = {
+      {"mode", mode}, {"padding_mode", padding}, {"align_corners", dice.Flag()}};
+  const std::vector<int> wrt = mode == "nearest" ? std::vector<int>{0} : std::vector<int>{0, 1};
+  return {{{}, {}, attributes, {{image}, {Shape::Make(grid).value(), Fill::kDistinct}}, wrt},
+          Slope::kSmooth};
+}
+
 }  // namespace
 
 void AddWindowDraws(std::vector<RandomOp>& ops) {
   ops.push_back({"Conv", ConvCase});
+  ops.push_back({"GridSample", GridSampleCase});
   ops.push_back({"ConvTranspose", ConvTransposeCase});
   for (const char* op : {"AveragePool", "MaxPool"}) ops.push_back({op, PoolCase});
   for (const char* op : {"GlobalAveragePool", "GlobalMaxPool"}) ops.push_back({op, GlobalPoolCase});
