@@ -16,7 +16,7 @@ PLAIN_TIMM = (
     "tf_efficientnet_b0 resnetv2_50 regnetz_b16 mobilenetv4_conv_small "
     "rexnet_100 hardcorenas_a mixnet_s lcnet_050 tiny_vit_5m_224 tinynet_e "
     "gernet_s vgg11_bn repvit_m0_9 "
-    "shvit_s1 haloregnetz_b lambda_resnet26t ecaresnet26t resnet26t seresnet18 gcresnet33ts")
+    "lambda_resnet26t ecaresnet26t resnet26t seresnet18 gcresnet33ts")
 SIZED_TIMM = (
     "deit_tiny_patch16_224 cait_xxs24_224 mixer_s32_224 resmlp_12_224 gmlp_ti16_224 "
     "twins_svt_small coatnet_nano_rw_224 maxvit_rmlp_pico_rw_256 "
@@ -42,7 +42,9 @@ NETWORKS = {
     "timm:crossvit_tiny_240": {"size": 240, "batch": 1},
     "timm:efficientvit_m0": {"size": 224},
     "timm:efficientformer_l1": {"size": 224, "batch": 1},
+    "timm:haloregnetz_b": {"size": 256, "batch": 1},
     "timm:inception_resnet_v2": {"size": 128},
     "timm:inception_v4": {"size": 128},
     "timm:levit_128s": {"size": 224},
+    "timm:shvit_s1": {"size": 224},
 }

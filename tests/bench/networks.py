@@ -217,7 +217,7 @@ def markdown(results):
     lines = ["| network | input | parameters | PyTorch fp32 | " +
              " | ".join(f"{EXPORTERS[e]}, {d}" for e, d in columns) + " |",
              "|---|---|---|---|" + "---|" * len(columns)]
-    for result in sorted(results, key=lambda r: r["network"]):
+    for result in sorted(results, key=lambda r: r["network"].split(":")[1]):
         name = result["network"].split(":")[1]
         if "error" in result:
             lines.append(f"| {name} | | | | {result['error']} |" + " |" * (len(columns) - 1))

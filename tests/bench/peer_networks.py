@@ -103,15 +103,16 @@ def fill(network, weight, near_init):
                 tensor.copy_(tensor + 0.1 * drawn if near_init else drawn)
 
 
-def densely(module, gradients):
+def ask_for_plain_gradient(module, inputs, output):
     """PyTorch 2.15's batch norm of one image adds up the wrong elements of a gradient that is
     laid out with channels last (central differences say so): it gets a plain copy."""
-    return tuple(None if g is None else g.contiguous() for g in gradients)
+    if output.requires_grad:
+        output.register_hook(torch.Tensor.contiguous)
 
 
 def step(network, x, y):
     """Loss and gradients by name; None where the loss does not depend on a parameter."""
-    hooks = [module.register_full_backward_pre_hook(densely) for module in network.modules()
+    hooks = [module.register_forward_hook(ask_for_plain_gradient) for module in network.modules()
              if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
     network.zero_grad(set_to_none=True)
     loss = torch.nn.functional.cross_entropy(Scores(network)(x), y)
