@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/backends/cpu/window.h"
+#include "runtime/backends/row_slabs.h"
 #include "runtime/base/dtype.h"
 
 namespace wsi::cpu {
@@ -38,17 +39,10 @@ struct Convolution {
   bool IsPointwise() const;
 };
 
-// Rows [input_begin, +input_rows) of x or dx and [output_begin, +output_rows) of y or
-// dy, of `images` images from `first_image` on, with the padding of the row axis.
-struct Slab {
+// Rows of x or dx and of y or dy, of `images` images from `first_image` on.
+struct Slab : RowSlab {
   int64_t first_image = 0;
   int64_t images = 1;
-  int64_t input_begin = 0;
-  int64_t input_rows = 0;
-  int64_t output_begin = 0;
-  int64_t output_rows = 0;  // 0: no output reads these inputs, dx is 0.
-  int64_t pad_begin = 0;
-  int64_t pad_end = 0;
 };
 
 // Whether each slab is first copied into blocks of 16 channels: oneDNN's fp32 weight

@@ -5,20 +5,12 @@
 #include <cstdint>
 
 #include "runtime/backends/cpu/compile.h"
+#include "runtime/backends/row_slabs.h"
 
 namespace wsi::cpu {
 
-// Output position o of an axis reads inputs o * stride - pad + k * dilation for k in
-// [0, kernel), as far as they are inside.
-struct WindowAxis {
-  int64_t input = 1;
-  int64_t output = 1;
-  int64_t kernel = 1;
-  int64_t stride = 1;
-  int64_t dilation = 1;
-  int64_t pad_begin = 0;
-  int64_t pad_end = 0;
-};
+// Any spatial axis is as rows are.
+using WindowAxis = RowAxis;
 
 struct Window {
   int64_t batch = 1;

@@ -1,0 +1,47 @@
+// What an operator family compiles a launch with.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "runtime/backends/cuda/cuda_status.h"
+#include "runtime/backends/cuda/faults.h"
+#include "runtime/backends/cuda/scratch.h"
+#include "runtime/backends/function_kernel.h"
+#include "runtime/backends/launch_check.h"
+
+namespace wsi::cuda {
+
+class Cudnn;
+class CublasLt;
+class ProgramCache;
+
+// Lives as long as the backend; kernels keep references to it.
+struct Context {
+  cudaStream_t stream;  // The compute lane's.
+  Scratch& scratch;
+  Faults& faults;
+  Cudnn& cudnn;
+  CublasLt& cublas;
+  ProgramCache& programs;
+};
+
+using CompileFunction = KernelResult (*)(const LaunchSpec& launch, Context& context);
+
+// The letters of operands: F f32, f16, bf16 or f64; S f32; L i64; B bool; X u8 or i32;
+// * any type.
+class LaunchCheck : public wsi::LaunchCheck {
+ public:
+  // Borrows the launch.
+  explicit LaunchCheck(const LaunchSpec& launch);
+};
+
+// "Conv 'layer1.conv1' on cuda: <what>", kInvalidInput.
+Status CompileError(const LaunchSpec& launch, std::string_view what);
+// The same text, for Faults::Register.
+std::string FaultText(const LaunchSpec& launch, std::string_view what);
+
+}  // namespace wsi::cuda

@@ -1,0 +1,284 @@
+// Convolutions and their gradients by cuDNN, channels last, in slabs of rows: none of more
+// than 2^31 bytes, and of weight gradients none of more than half a million positions,
+// since tensor cores truncate as they accumulate. Slabs of weight gradients are added in
+// fp32, in order.
+#include <algorithm>
+#include <vector>
+
+#include "runtime/backends/cuda/convolution_plan.h"
+#include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/sums.h"
+#include "runtime/backends/row_slabs.h"
+#include "runtime/backends/window.h"
+
+namespace wsi::cuda {
+namespace {
+
+constexpr Bytes kMostSlabBytes = Bytes{1} << 31;
+constexpr int64_t kMostGradPositions = int64_t{1} << 19;
+
+// The convolution whose x, w and y or gradients the launch has.
+struct Convolution {
+  Window window;
+  size_t first_axis = 1;  // Of the window's three, where rows are.
+  int64_t groups = 1;
+  DType dtype = DType::kF32;
+
+  RowAxis rows() const {
+    const size_t a = first_axis;
+    return {.input = window.in[a],
+            .output = window.out[a],
+            .kernel = window.kernel[a],
+            .stride = window.stride[a],
+            .dilation = window.dilation[a],
+            .pad_begin = window.pad_begin[a],
+            .pad_end = window.pad_end[a]};
+  }
+  int64_t InputRow() const {  // Elements.
+    return window.InPositions() / std::max<int64_t>(window.in[first_axis], 1) * window.in_channels;
+  }
+  int64_t OutputRow() const {
+    return window.OutPositions() / std::max<int64_t>(window.out[first_axis], 1) *
+           window.out_channels;
+  }
+  int64_t WeightElements() const {
+    return window.out_channels * window.KernelPositions() * (window.in_channels / groups);
+  }
+};
+
+// `x`, `w` and `y` are those of the forward convolution.
+Convolution ReadConvolution(LaunchCheck& check, const Shape& x, const Shape& w, const Shape& y) {
+  Convolution c{.window = ReadWindow(check, x, y)};
+  if (!check.status().ok()) return c;
+  // Where there is one spatial axis, rows are columns: cuDNN wants two.
+  c.first_axis = static_cast<size_t>(5 - x.rank());
+  c.dtype = check.input_type(0);
+  const Window& window = c.window;
+  c.groups = check.Int("group", 1, std::max<int64_t>(window.in_channels, 1), 1);
+  check.Require(window.in_channels % c.groups == 0 && window.out_channels % c.groups == 0,
+                "group does not divide the channels");
+  bool fits = w.rank() == x.rank() && w[0] == y[-1] && w[-1] == window.in_channels / c.groups;
+  for (int a = 1; fits && a < x.rank() - 1; ++a) {
+    fits = w[a] == window.kernel[static_cast<size_t>(a + 4 - x.rank())];
+  }
+  check.Require(fits, "the weight's shape is not [O, kernel_shape, I / group]");
+  check.Require(c.dtype != DType::kF64, "computes in f32, f16 or bf16");
+  return c;
+}
+
+// A slab and the images that it is of.
+struct Part {
+  RowSlab rows;
+  int64_t image = 0;
+  int64_t images = 1;
+};
+
+std::vector<Part> Cut(const Convolution& c, ConvolutionKind kind) {
+  const RowAxis axis = c.rows();
+  const Bytes element = DTypeBytes(c.dtype);
+  const Window& w = c.window;
+  const int64_t row_positions = c.OutputRow() / w.out_channels;
+  const Bytes image_bytes =
+      element * std::max(axis.input * c.InputRow(), axis.output * c.OutputRow());
+  const bool grad = kind == ConvolutionKind::kWeightGrad;
+  const int64_t positions = axis.output * row_positions;
+  std::vector<Part> parts;
+  int64_t slabs = CeilDiv(std::max<Bytes>(image_bytes, 1), kMostSlabBytes);
+  if (grad) slabs = std::max(slabs, CeilDiv(positions, kMostGradPositions));
+  if (slabs <= 1 || !CanCutRows(axis)) {
+    int64_t images = std::max<int64_t>(1, kMostSlabBytes / std::max<Bytes>(image_bytes, 1));
+    if (grad) images = std::min(images, std::max<int64_t>(1, kMostGradPositions / positions));
+    const RowSlab whole = {.input_rows = axis.input,
+                           .output_rows = axis.output,
+                           .pad_begin = axis.pad_begin,
+                           .pad_end = axis.pad_end};
+    for (int64_t n = 0; n < w.batch; n += images) {
+      parts.push_back({whole, n, std::min(images, w.batch - n)});
+    }
+    return parts;
+  }
+  const bool by_input = kind == ConvolutionKind::kInputGrad;
+  const int64_t unit = by_input ? axis.stride : 1;
+  const int64_t rows = CeilDiv(by_input ? axis.input : axis.output, unit);
+  const int64_t step = CeilDiv(rows, std::min(slabs, rows));
+  for (int64_t n = 0; n < w.batch; ++n) {
+    for (int64_t row = 0; row < rows; row += step) {
+      const int64_t end = std::min(row + step, rows);
+      parts.push_back({by_input ? InputRows(axis, row * unit, std::min(end * unit, axis.input))
+                                : OutputRows(axis, row, end),
+                       n});
+    }
+  }
+  return parts;
+}
+
+ConvolutionProblem ProblemOf(const Convolution& c, const Part& part, ConvolutionKind kind,
+                             DType result, bool bias) {
+  const Window& w = c.window;
+  ConvolutionProblem p{.kind = kind,
+                       .dtype = c.dtype,
+                       .result = result,
+                       .bias = bias,
+                       .images = part.images,
+                       .in_channels = w.in_channels,
+                       .out_channels = w.out_channels,
+                       .groups = c.groups,
+                       .input = {},
+                       .output = {},
+                       .kernel = {},
+                       .strides = {},
+                       .dilations = {},
+                       .pad_begin = {},
+                       .pad_end = {}};
+  for (size_t a = std::min<size_t>(c.first_axis, 1); a < 3; ++a) {
+    const bool rows = a == c.first_axis;
+    p.input.push_back(rows ? part.rows.input_rows : w.in[a]);
+    p.output.push_back(rows ? part.rows.output_rows : w.out[a]);
+    p.kernel.push_back(w.kernel[a]);
+    p.strides.push_back(w.stride[a]);
+    p.dilations.push_back(w.dilation[a]);
+    p.pad_begin.push_back(rows ? part.rows.pad_begin : w.pad_begin[a]);
+    p.pad_end.push_back(rows ? part.rows.pad_end : w.pad_end[a]);
+  }
+  return p;
+}
+
+class ConvolutionKernel final : public Kernel {
+ public:
+  ConvolutionKernel(const Convolution& c, ConvolutionKind kind, Context& context)
+      : c_(c), kind_(kind), context_(context) {}
+
+  Status Prepare(DType result, bool bias) {
+    Bytes workspace = 0;
+    for (const Part& part : Cut(c_, kind_)) {
+      Step step{.part = part};
+      if (part.rows.output_rows > 0) {
+        WSI_ASSIGN_OR_RETURN(step.plan,
+                             context_.cudnn.Plan(ProblemOf(c_, part, kind_, result, bias)));
+        workspace = std::max(workspace, step.plan->workspace_bytes());
+      }
+      steps_.push_back(step);
+    }
+    partial_at_ = AlignUp(workspace, 256);
+    const bool adds = kind_ == ConvolutionKind::kWeightGrad && steps_.size() > 1;
+    return context_.scratch.Require(partial_at_ +
+                                    (adds ? c_.WeightElements() * Bytes{sizeof(float)} : 0));
+  }
+
+  Status Run(const LaunchArguments& a) override {
+    switch (kind_) {
+      case ConvolutionKind::kForward:
+        return RunSteps(a.inputs[0], a.inputs[1], a.outputs[0], Bias(a));
+      case ConvolutionKind::kInputGrad:
+        return RunSteps(a.outputs[0], a.inputs[1], a.inputs[0], nullptr);
+      default: return RunSteps(a.inputs[0], a.outputs[0], a.inputs[1], nullptr);
+    }
+  }
+
+ private:
+  struct Step {
+    Part part;
+    const ConvolutionPlan* plan = nullptr;  // Null: the gradient of these rows is 0.
+  };
+
+  static const std::byte* Bias(const LaunchArguments& a) {
+    return a.inputs.size() > 2 ? a.inputs[2] : nullptr;
+  }
+
+  // cuDNN takes pointers to what it only reads without const.
+  static void* Mutable(const std::byte* p) { return const_cast<std::byte*>(p); }
+
+  Status RunSteps(const std::byte* x, const std::byte* w, const std::byte* y,
+                  const std::byte* bias) {
+    const Bytes element = DTypeBytes(c_.dtype);
+    const RowAxis axis = c_.rows();
+    bool first = true;
+    for (const Step& step : steps_) {
+      const RowSlab& rows = step.part.rows;
+      const std::byte* x_at =
+          x + (step.part.image * axis.input + rows.input_begin) * c_.InputRow() * element;
+      const std::byte* y_at =
+          y + (step.part.image * axis.output + rows.output_begin) * c_.OutputRow() * element;
+      if (step.plan == nullptr) {
+        WSI_RETURN_IF_CUDA_ERROR(cudaMemsetAsync(
+            Mutable(x_at), 0, static_cast<size_t>(rows.input_rows * c_.InputRow() * element),
+            context_.stream));
+        continue;
+      }
+      const bool adds = kind_ == ConvolutionKind::kWeightGrad && !first;
+      auto* partial = context_.scratch.at<float>(partial_at_);
+      const ConvolutionOperands operands = {.x = Mutable(x_at),
+                                            .w = adds ? partial : Mutable(w),
+                                            .y = Mutable(y_at),
+                                            .bias = Mutable(bias)};
+      WSI_RETURN_IF_ERROR(step.plan->Run(operands, context_.scratch.at<std::byte>(0)));
+      if (adds) {
+        WSI_RETURN_IF_ERROR(
+            AddTo(static_cast<float*>(Mutable(w)), partial, c_.WeightElements(), context_.stream));
+      }
+      first = false;
+    }
+    return {};
+  }
+
+  Convolution c_;
+  ConvolutionKind kind_;
+  Context& context_;
+  std::vector<Step> steps_;
+  Bytes partial_at_ = 0;  // In scratch, behind the workspace.
+};
+
+KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check,
+                             const Convolution& c, ConvolutionKind kind, Context& context) {
+  WSI_RETURN_IF_ERROR(check.status());
+  const bool bias = kind == ConvolutionKind::kForward && check.HasInput(2);
+  auto kernel = std::make_unique<ConvolutionKernel>(c, kind, context);
+  const Status prepared = kernel->Prepare(launch.outputs[0].dtype, bias);
+  if (!prepared.ok()) return prepared.WithContext(FaultText(launch, "no plan"));
+  return std::unique_ptr<Kernel>(std::move(kernel));
+}
+
+}  // namespace
+
+// Inputs: x, w, [b].
+KernelResult CompileConv(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FFf", "F"));
+  const Convolution c = ReadConvolution(check, check.input(0), check.input(1), check.output(0));
+  check.PerChannel(2, 2, c.window.out_channels);
+  for (size_t i = 1; i <= 2; ++i) check.InputIs(i, c.dtype);
+  check.OutputIs(0, c.dtype);
+  return MakeConvolution(launch, check, c, ConvolutionKind::kForward, context);
+}
+
+// Inputs: dy, w.
+KernelResult CompileConvInputGrad(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FF", "F"));
+  const Convolution c = ReadConvolution(check, check.output(0), check.input(1), check.input(0));
+  check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
+  check.InputIs(1, c.dtype);
+  check.OutputIs(0, c.dtype);
+  return MakeConvolution(launch, check, c, ConvolutionKind::kInputGrad, context);
+}
+
+// Inputs: x, w, which are dy and w of the convolution that this is the input gradient of.
+KernelResult CompileConvTranspose(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FF", "F"));
+  const Convolution c = ReadConvolution(check, check.output(0), check.input(1), check.input(0));
+  check.InputIs(1, c.dtype);
+  check.OutputIs(0, c.dtype);
+  return MakeConvolution(launch, check, c, ConvolutionKind::kInputGrad, context);
+}
+
+// Inputs: x, dy.
+KernelResult CompileConvWeightGrad(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FF", "S"));
+  const Convolution c = ReadConvolution(check, check.input(0), check.output(0), check.input(1));
+  check.InputIs(1, c.dtype);
+  return MakeConvolution(launch, check, c, ConvolutionKind::kWeightGrad, context);
+}
+
+}  // namespace wsi::cuda

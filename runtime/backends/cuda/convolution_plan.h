@@ -1,0 +1,93 @@
+// One convolution, or a gradient of one, as a plan of cuDNN's graph API.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "runtime/backends/cuda/compile.h"
+#include "runtime/backends/cuda/cudnn_descriptor.h"
+#include "runtime/base/dtype.h"
+
+namespace wsi::cuda {
+
+enum class ConvolutionKind { kForward, kInputGrad, kWeightGrad };
+
+// Channels last; sizes by spatial axis, of which there are 2 or 3.
+struct ConvolutionProblem {
+  ConvolutionKind kind = ConvolutionKind::kForward;
+  DType dtype = DType::kF32;   // Of x, w and y.
+  DType result = DType::kF32;  // Of y, dx or dw, whichever is computed.
+  bool bias = false;           // Added by a forward convolution before it rounds.
+  int64_t images = 1;
+  int64_t in_channels = 1;
+  int64_t out_channels = 1;
+  int64_t groups = 1;
+  std::vector<int64_t> input, output, kernel, strides, dilations, pad_begin, pad_end;
+  auto operator<=>(const ConvolutionProblem&) const = default;
+
+  int64_t InputElements() const;
+  int64_t OutputElements() const;
+  int64_t WeightElements() const;
+  double Flops() const;
+};
+
+// Where the tensors are: x or dx, w or dw, y or dy.
+struct ConvolutionOperands {
+  void* x;
+  void* w;
+  void* y;
+  void* bias;  // Null without one.
+};
+
+class ConvolutionPlan {
+ public:
+  // Wants workspace_bytes() at `workspace`.
+  Status Run(const ConvolutionOperands& operands, void* workspace) const;
+  Bytes workspace_bytes() const { return workspace_bytes_; }
+
+ private:
+  friend class Cudnn;
+  ConvolutionPlan(const CudnnLibrary& library, cudnnHandle_t handle, CudnnDescriptor configuration,
+                  CudnnDescriptor plan, Bytes workspace_bytes)
+      : library_(library),
+        handle_(handle),
+        configuration_(std::move(configuration)),
+        plan_(std::move(plan)),
+        workspace_bytes_(workspace_bytes) {}
+
+  const CudnnLibrary& library_;
+  cudnnHandle_t handle_;
+  CudnnDescriptor configuration_;
+  CudnnDescriptor plan_;
+  Bytes workspace_bytes_;
+};
+
+// cuDNN on the compute stream, and the plans made so far. Engines that give other bits in
+// every run are left out, as are those that compute in less than fp32 or transform tiles.
+class Cudnn {
+ public:
+  explicit Cudnn(cudaStream_t stream) : stream_(stream) {}
+  ~Cudnn();
+  Cudnn(const Cudnn&) = delete;
+  Cudnn& operator=(const Cudnn&) = delete;
+
+  // The fastest of the first few plans where the problem is large enough to be worth
+  // timing, else the first. Lives as long as this object. kDevice where there is none.
+  Result<const ConvolutionPlan*> Plan(const ConvolutionProblem& problem);
+
+ private:
+  using Plans = std::vector<std::unique_ptr<ConvolutionPlan>>;
+  Status Open();
+  Status AddPlans(const ConvolutionProblem& problem, cudnnBackendHeurMode_t mode, size_t most,
+                  Plans& plans);
+  Result<std::unique_ptr<ConvolutionPlan>> Fastest(const ConvolutionProblem& problem, Plans plans);
+
+  cudaStream_t stream_;
+  std::optional<CudnnLibrary> library_;  // Opened when first needed.
+  cudnnHandle_t handle_ = nullptr;
+  std::map<ConvolutionProblem, std::unique_ptr<ConvolutionPlan>> plans_;
+};
+
+}  // namespace wsi::cuda

@@ -1,0 +1,175 @@
+#include "runtime/backends/cuda/cuda_backend.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "runtime/backends/cuda/compile.h"
+#include "runtime/backends/cuda/convolution_plan.h"
+#include "runtime/backends/cuda/device_memory.h"
+#include "runtime/backends/cuda/kernel_table.h"
+#include "runtime/backends/cuda/lanes.h"
+#include "runtime/backends/cuda/linear.h"
+#include "runtime/backends/cuda/program_cache.h"
+
+namespace wsi {
+namespace {
+
+// The oldest that there is machine code or text for.
+constexpr int kLeastMajor = 9;
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(cuda::Stream stream, const CudaOptions& options)
+      : stream_(std::move(stream)),
+        cudnn_(stream_.get()),
+        programs_(options.cache_folder),
+        context_{.stream = stream_.get(),
+                 .scratch = scratch_,
+                 .faults = faults_,
+                 .cudnn = cudnn_,
+                 .cublas = cublas_,
+                 .programs = programs_} {}
+
+  Status Prepare() { return faults_.Allocate(); }
+
+  std::string_view name() const override { return "cuda"; }
+
+  Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) override {
+    const cuda::KernelEntry* entry = cuda::FindKernel(launch.op);
+    if (entry != nullptr && entry->compile != nullptr) return entry->compile(launch, context_);
+    return cuda::CompileError(
+        launch,
+        fmt::format("no kernel: {}", entry != nullptr ? entry->none_because : "unknown operator"));
+  }
+
+  Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override {
+    return cuda::MakeDeviceArena(bytes);
+  }
+  Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override {
+    return cuda::MakePinnedArena(bytes, &reserved_);
+  }
+
+  Status SetEventCount(int events) override { return events_.SetCount(events); }
+  // Events take their order from the streams that record and wait.
+  Status ResetEvents() override { return {}; }
+
+  Result<std::unique_ptr<Lane>> MakeLane(std::string_view lane_name) override {
+    if (lane_name == "compute") {
+      return std::unique_ptr<Lane>(
+          std::make_unique<cuda::StreamLane>(stream_.get(), events_, &faults_));
+    }
+    WSI_ASSIGN_OR_RETURN(cuda::Stream stream, cuda::MakeStream());
+    return std::unique_ptr<Lane>(std::make_unique<cuda::StreamLane>(std::move(stream), events_));
+  }
+
+  Status Write(std::byte* device, std::span<const std::byte> host) override {
+    if (host.empty()) return {};
+    WSI_RETURN_IF_CUDA_ERROR(
+        cudaMemcpyAsync(device, host.data(), host.size(), cudaMemcpyHostToDevice, stream_.get()));
+    return WSI_CUDA_STATUS(cudaStreamSynchronize(stream_.get()));
+  }
+  Status Read(std::span<std::byte> host, const std::byte* device) override {
+    if (host.empty()) return {};
+    WSI_RETURN_IF_CUDA_ERROR(
+        cudaMemcpyAsync(host.data(), device, host.size(), cudaMemcpyDeviceToHost, stream_.get()));
+    return WSI_CUDA_STATUS(cudaStreamSynchronize(stream_.get()));
+  }
+
+  Bytes private_bytes() const override { return scratch_.bytes() + programs_.code_bytes(); }
+
+  std::vector<std::string_view> SupportedOps() const override {
+    std::vector<std::string_view> ops;
+    for (const cuda::KernelEntry& entry : cuda::KernelTable()) {
+      if (entry.compile != nullptr) ops.push_back(entry.op);
+    }
+    return ops;
+  }
+
+ private:
+  cuda::Stream stream_;
+  cuda::Scratch scratch_;
+  cuda::Faults faults_;
+  cuda::Cudnn cudnn_;
+  cuda::CublasLt cublas_;
+  cuda::ProgramCache programs_;
+  cuda::Context context_;
+  cuda::Events events_;
+  Bytes reserved_ = 0;  // The sizes of the host arenas there are.
+};
+
+// What stands against using device `device`; success and its properties where nothing does.
+Status CheckDevice(int device, cudaDeviceProp* properties) {
+  int driver = 0;
+  if (cudaDriverGetVersion(&driver) != cudaSuccess || driver == 0) {
+    return DeviceError("no NVIDIA driver (libcuda.so.1) on this machine");
+  }
+  int runtime = 0;
+  WSI_RETURN_IF_CUDA_ERROR(cudaRuntimeGetVersion(&runtime));
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error == cudaErrorInsufficientDriver) {
+    return DeviceError(
+        fmt::format("the driver is for CUDA {}.{}, this build wants {}.{}; update it",
+                    driver / 1000, driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10));
+  }
+  if (error == cudaErrorNoDevice || (error == cudaSuccess && count == 0)) {
+    return DeviceError("no NVIDIA GPU that this process may use (CUDA_VISIBLE_DEVICES?)");
+  }
+  WSI_RETURN_IF_ERROR(cuda::ToStatus(error, "cudaGetDeviceCount"));
+  if (device < 0 || device >= count) {
+    return DeviceError(fmt::format("no GPU {}; there are {}", device, count));
+  }
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDeviceProperties(properties, device));
+  if (properties->major < kLeastMajor) {
+    return DeviceError(fmt::format("{} has compute capability {}.{}, this build wants {}.0 or more",
+                                   properties->name, properties->major, properties->minor,
+                                   kLeastMajor));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> MakeCudaBackend(const CudaOptions& options) {
+  cudaDeviceProp properties{};
+  const Status found = CheckDevice(options.device, &properties);
+  if (!found.ok()) return found.WithContext("device cuda");
+  WSI_RETURN_IF_CUDA_ERROR(cudaSetDevice(options.device));
+  WSI_ASSIGN_OR_RETURN(cuda::Stream stream, cuda::MakeStream());
+  auto backend = std::make_unique<CudaBackend>(std::move(stream), options);
+  WSI_RETURN_IF_ERROR(backend->Prepare());
+  return std::unique_ptr<Backend>(std::move(backend));
+}
+
+CudaReport ExamineCuda() {
+  CudaReport report;
+  const auto note = [&](const Status& status) {
+    if (!status.ok()) report.missing.push_back(status.message());
+  };
+  cudaDeviceProp properties{};
+  const Status found = CheckDevice(0, &properties);
+  note(found);
+  if (found.ok()) {
+    report.device = fmt::format("{}, {}, compute capability {}.{}", properties.name,
+                                FormatBytes(static_cast<Bytes>(properties.totalGlobalMem)),
+                                properties.major, properties.minor);
+  }
+  note(cuda::CudnnLibrary::Open().status());
+  note(cuda::CublasLtLibrary::Open().status());
+  note(cuda::NvrtcLibrary::Open().status());
+  return report;
+}
+
+std::string DefaultCudaCacheFolder() {
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::string(value == nullptr ? "" : value);
+  };
+  if (const std::string own = variable("WSI_CACHE"); !own.empty()) return own;
+  if (const std::string user = variable("XDG_CACHE_HOME"); !user.empty()) return user + "/wsic";
+  const std::string home = variable("HOME");
+  return home.empty() ? "" : home + "/.cache/wsic";
+}
+
+}  // namespace wsi

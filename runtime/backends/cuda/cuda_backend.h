@@ -1,0 +1,33 @@
+// The CUDA backend: NVIDIA GPUs through the CUDA runtime, cuDNN's graph API, cuBLASLt and
+// NVRTC. cuDNN, cuBLASLt and NVRTC are opened when the backend is made, so that programs
+// start on machines without them.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/backends/backend.h"
+
+namespace wsi {
+
+struct CudaOptions {
+  int device = 0;
+  // Where compiled pointwise programs are kept between runs; empty: nowhere.
+  std::string cache_folder = {};
+};
+
+// kDevice, naming what is missing, on a machine or in a build without CUDA.
+Result<std::unique_ptr<Backend>> MakeCudaBackend(const CudaOptions& options);
+
+struct CudaReport {
+  // Why there can be no backend, one line each: build, driver, device, libraries.
+  std::vector<std::string> missing;
+  std::string device;  // "NVIDIA H100 80GB HBM3, 79.1 GiB, compute capability 9.0"
+};
+CudaReport ExamineCuda();
+
+// $WSI_CACHE, or else the user's cache folder; empty where there is neither.
+std::string DefaultCudaCacheFolder();
+
+}  // namespace wsi

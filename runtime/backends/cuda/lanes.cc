@@ -1,0 +1,131 @@
+#include "runtime/backends/cuda/lanes.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace wsi::cuda {
+namespace {
+
+Status BadEvent(int event) { return InternalError(fmt::format("event {} is out of range", event)); }
+
+}  // namespace
+
+Result<Stream> MakeStream() {
+  cudaStream_t stream = nullptr;
+  WSI_RETURN_IF_CUDA_ERROR(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+  return Stream(stream);
+}
+
+Result<Event> MakeEvent(bool timed) {
+  cudaEvent_t event = nullptr;
+  WSI_RETURN_IF_CUDA_ERROR(
+      cudaEventCreateWithFlags(&event, timed ? cudaEventDefault : cudaEventDisableTiming));
+  return Event(event);
+}
+
+Status Events::SetCount(int count) {
+  WSI_CHECK(count >= 0);
+  while (events_.size() < static_cast<size_t>(count)) {
+    WSI_ASSIGN_OR_RETURN(Event event, MakeEvent(false));
+    events_.push_back(std::move(event));
+  }
+  return {};
+}
+
+cudaEvent_t Events::at(int event) const {
+  const bool known = event >= 0 && static_cast<size_t>(event) < events_.size();
+  return known ? events_[static_cast<size_t>(event)].get() : nullptr;
+}
+
+// Nothing may refer to the lane any more.
+StreamLane::~StreamLane() { cudaStreamSynchronize(stream_); }
+
+Status StreamLane::Launch(Kernel& kernel, const LaunchArguments& arguments) {
+  if (!launch_error_.ok()) return {};
+  launch_error_ = kernel.Run(arguments);
+  return {};
+}
+
+Status StreamLane::Copy(std::byte* to, const std::byte* from, Bytes bytes) {
+  if (bytes == 0) return {};
+  return WSI_CUDA_STATUS(
+      cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream_));
+}
+
+void StreamLane::RunTask(void* task) {
+  const std::unique_ptr<Task> owned(static_cast<Task*>(task));
+  StreamLane& lane = *owned->lane;
+  {
+    const std::lock_guard lock(lane.mutex_);
+    if (!lane.task_error_.ok()) return;
+  }
+  Status status = owned->task->Run();
+  const std::lock_guard lock(lane.mutex_);
+  lane.task_error_ = std::move(status);
+}
+
+Status StreamLane::Call(HostTask& task) {
+  auto owned = std::make_unique<Task>(Task{this, &task});
+  WSI_RETURN_IF_CUDA_ERROR(cudaLaunchHostFunc(stream_, RunTask, owned.get()));
+  (void)owned.release();  // RunTask's now.
+  return {};
+}
+
+Status StreamLane::Record(int event) {
+  const cudaEvent_t found = events_.at(event);
+  if (found == nullptr) return BadEvent(event);
+  return WSI_CUDA_STATUS(cudaEventRecord(found, stream_));
+}
+
+Status StreamLane::Wait(int event) {
+  const cudaEvent_t found = events_.at(event);
+  if (found == nullptr) return BadEvent(event);
+  return WSI_CUDA_STATUS(cudaStreamWaitEvent(stream_, found));
+}
+
+Status StreamLane::Mark(double* seconds) {
+  if (marks_used_ == 0) {
+    if (!origin_) {
+      WSI_ASSIGN_OR_RETURN(origin_, MakeEvent(true));
+    }
+    // On the idle default stream, so that it passes now.
+    WSI_RETURN_IF_CUDA_ERROR(cudaEventRecord(origin_.get(), cudaStreamPerThread));
+    WSI_RETURN_IF_CUDA_ERROR(cudaEventSynchronize(origin_.get()));
+    origin_seconds_ = MarkSeconds();
+  }
+  if (marks_used_ == marks_.size()) {
+    WSI_ASSIGN_OR_RETURN(Event event, MakeEvent(true));
+    marks_.push_back({.event = std::move(event)});
+  }
+  Timed& mark = marks_[marks_used_++];
+  mark.seconds = seconds;
+  return WSI_CUDA_STATUS(cudaEventRecord(mark.event.get(), stream_));
+}
+
+Status StreamLane::ResolveMarks() {
+  for (size_t i = 0; i < marks_used_; ++i) {
+    float milliseconds = 0;
+    WSI_RETURN_IF_CUDA_ERROR(
+        cudaEventElapsedTime(&milliseconds, origin_.get(), marks_[i].event.get()));
+    *marks_[i].seconds = origin_seconds_ + static_cast<double>(milliseconds) * 1e-3;
+  }
+  marks_used_ = 0;
+  return {};
+}
+
+Status StreamLane::Synchronize() {
+  Status status = std::exchange(launch_error_, Status());
+  Status ran = faults_ != nullptr ? faults_->Synchronize(stream_)
+                                  : WSI_CUDA_STATUS(cudaStreamSynchronize(stream_));
+  if (status.ok()) status = std::move(ran);
+  {
+    const std::lock_guard lock(mutex_);
+    Status task = std::exchange(task_error_, Status());
+    if (status.ok()) status = std::move(task);
+  }
+  Status marked = ResolveMarks();
+  return status.ok() ? marked : status;
+}
+
+}  // namespace wsi::cuda

@@ -1,0 +1,86 @@
+// A lane: a CUDA stream. Events of all lanes, timed marks, tasks on the host.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "runtime/backends/backend.h"
+#include "runtime/backends/cuda/cuda_status.h"
+#include "runtime/backends/cuda/faults.h"
+
+namespace wsi::cuda {
+
+struct DestroyStream {
+  void operator()(cudaStream_t stream) const { cudaStreamDestroy(stream); }
+};
+using Stream = std::unique_ptr<CUstream_st, DestroyStream>;
+// Work on it does not wait for the default stream.
+Result<Stream> MakeStream();
+
+struct DestroyEvent {
+  void operator()(cudaEvent_t event) const { cudaEventDestroy(event); }
+};
+using Event = std::unique_ptr<CUevent_st, DestroyEvent>;
+Result<Event> MakeEvent(bool timed);
+
+// Events by number, shared by all lanes of a backend.
+class Events {
+ public:
+  Status SetCount(int count);
+  // Null where there is no such event.
+  cudaEvent_t at(int event) const;
+
+ private:
+  std::vector<Event> events_;
+};
+
+// Work is enqueued at once and runs in the stream's order. A kernel that cannot be
+// launched fails its Launch; what fails while it runs is reported by Synchronize, up to
+// which later work of the lane still runs.
+class StreamLane final : public Lane {
+ public:
+  // Borrows all. `faults`: null for lanes that launch no kernels.
+  StreamLane(cudaStream_t stream, const Events& events, Faults* faults)
+      : stream_(stream), events_(events), faults_(faults) {}
+  explicit StreamLane(Stream stream, const Events& events)
+      : owned_(std::move(stream)), stream_(owned_.get()), events_(events) {}
+  ~StreamLane() override;
+
+  Status Launch(Kernel& kernel, const LaunchArguments& arguments) override;
+  Status Copy(std::byte* to, const std::byte* from, Bytes bytes) override;
+  Status Call(HostTask& task) override;
+  Status Record(int event) override;
+  Status Wait(int event) override;
+  Status Mark(double* seconds) override;
+  Status Synchronize() override;
+
+ private:
+  struct Task {
+    StreamLane* lane;
+    HostTask* task;
+  };
+  struct Timed {
+    Event event;
+    double* seconds = nullptr;
+  };
+  static void RunTask(void* task);
+  Status ResolveMarks();
+
+  Stream owned_;
+  cudaStream_t stream_;
+  const Events& events_;
+  Faults* faults_ = nullptr;
+  Status launch_error_;  // The first since Synchronize.
+  // Marks since Synchronize are timed from origin_, which passed at origin_seconds_.
+  Event origin_;
+  double origin_seconds_ = 0;
+  std::vector<Timed> marks_;
+  size_t marks_used_ = 0;
+  std::mutex mutex_;
+  Status task_error_;  // Guarded by mutex_.
+};
+
+}  // namespace wsi::cuda

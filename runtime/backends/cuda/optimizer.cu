@@ -1,0 +1,268 @@
+// Parameter updates as PyTorch's optimizers do them, and what prepares their gradients.
+#include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/totals.cuh"
+
+namespace wsi::cuda {
+namespace {
+
+// What all updates have; state and its results as many as the optimizer keeps.
+template <typename G>
+struct Update {
+  int64_t count;
+  const float* param;
+  const G* grad;
+  const float* state[2];
+  float* param_out;
+  float* state_out[2];
+  const float* lr;
+  const int64_t* step;
+  const float* scale;   // Null: 1.
+  const float* finite;  // 0: a gradient is not finite, all stays as it was. Null: they are.
+};
+
+struct Sgd {
+  static constexpr int kStates = 0;
+  double weight_decay;
+  struct Step {
+    float lr, decay;
+  };
+  __device__ Step Prepare(double lr, double) const {
+    return {static_cast<float>(lr), static_cast<float>(weight_decay)};
+  }
+  __device__ static void Apply(const Step& s, float g, float& param, float (&)[2]) {
+    param -= s.lr * fmaf(s.decay, param, g);
+  }
+};
+
+struct Momentum {
+  static constexpr int kStates = 1;
+  double momentum;
+  double weight_decay;
+  bool nesterov;
+  struct Step {
+    float lr, decay, momentum;
+    bool nesterov;
+  };
+  __device__ Step Prepare(double lr, double) const {
+    return {static_cast<float>(lr), static_cast<float>(weight_decay), static_cast<float>(momentum),
+            nesterov};
+  }
+  __device__ static void Apply(const Step& s, float g, float& param, float (&state)[2]) {
+    g = fmaf(s.decay, param, g);
+    state[0] = fmaf(s.momentum, state[0], g);
+    param -= s.lr * (s.nesterov ? fmaf(s.momentum, state[0], g) : state[0]);
+  }
+};
+
+// Kingma and Ba, 2015; decoupled decay of Loshchilov and Hutter, 2019.
+struct Adam {
+  static constexpr int kStates = 2;
+  double beta1;
+  double beta2;
+  double epsilon;
+  double weight_decay;
+  bool decoupled;
+  struct Step {
+    float beta1, rest1, beta2, rest2, epsilon, decay, keep, rate, root;
+  };
+  __device__ Step Prepare(double lr, double step) const {
+    const double correction1 = 1 - pow(beta1, step);
+    const double correction2 = 1 - pow(beta2, step);
+    return {static_cast<float>(beta1),
+            static_cast<float>(1 - beta1),
+            static_cast<float>(beta2),
+            static_cast<float>(1 - beta2),
+            static_cast<float>(epsilon),
+            static_cast<float>(decoupled ? 0 : weight_decay),
+            static_cast<float>(decoupled ? 1 - lr * weight_decay : 1),
+            static_cast<float>(lr / correction1),
+            static_cast<float>(1 / sqrt(correction2))};
+  }
+  __device__ static void Apply(const Step& s, float g, float& param, float (&state)[2]) {
+    g = fmaf(s.decay, param, g);
+    param *= s.keep;
+    state[0] = s.beta1 * state[0] + s.rest1 * g;
+    state[1] = s.beta2 * state[1] + s.rest2 * g * g;
+    param -= s.rate * state[0] / fmaf(sqrtf(state[1]), s.root, s.epsilon);
+  }
+};
+
+template <typename Rule, typename G>
+__global__ void UpdateKernel(Rule rule, Update<G> u) {
+  const bool skip = u.finite != nullptr && *u.finite == 0;
+  const double step = u.step != nullptr ? static_cast<double>(*u.step) : 0;
+  const auto prepared = rule.Prepare(static_cast<double>(*u.lr), step);
+  const float scale = u.scale != nullptr ? *u.scale : 1;
+  for (int64_t i = FirstItem(); i < u.count; i += ItemStride()) {
+    float param = u.param[i];
+    float state[2] = {};
+#pragma unroll
+    for (int k = 0; k < Rule::kStates; ++k) state[k] = u.state[k][i];
+    if (!skip) Rule::Apply(prepared, Load(u.grad[i]) * scale, param, state);
+    u.param_out[i] = param;
+#pragma unroll
+    for (int k = 0; k < Rule::kStates; ++k) u.state_out[k][i] = state[k];
+  }
+}
+
+// Inputs: param, grad, states, lr, [step where it is Adam's], [scale], [finite].
+template <typename Rule>
+KernelResult CompileRule(const LaunchSpec& launch, LaunchCheck& check, const Rule& rule,
+                         Context& context) {
+  constexpr int kStates = Rule::kStates;
+  constexpr size_t kRate = 2 + kStates;
+  constexpr size_t kScale = kRate + (kStates == 2 ? 2 : 1);
+  for (size_t i = 1; i < kRate; ++i) check.InputIs(i, check.input(0));
+  for (size_t i = kRate; i <= kScale + 1; ++i) check.InputIs(i, Shape());
+  for (size_t i = 0; i + 2 <= kRate; ++i) check.OutputIs(i, check.input(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  const int64_t count = check.input(0).ElementCount();
+  return ForStorage(launch, check.input_type(1), [&]<typename G>(std::type_identity<G>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      Update<G> u{};
+      u.count = count;
+      u.param = a.input<float>(0);
+      u.grad = a.input<G>(1);
+      u.param_out = a.output<float>(0);
+      for (int k = 0; k < kStates; ++k) {
+        u.state[k] = a.input<float>(static_cast<size_t>(2 + k));
+        u.state_out[k] = a.output<float>(static_cast<size_t>(1 + k));
+      }
+      u.lr = a.input<float>(kRate);
+      u.step = kStates == 2 ? a.input<int64_t>(kRate + 1) : nullptr;
+      u.scale = a.input<float>(kScale);
+      u.finite = a.input<float>(kScale + 1);
+      UpdateKernel<<<GridFor(count), kThreads, 0, context.stream>>>(rule, u);
+      return LaunchStatus();
+    });
+  });
+}
+
+// Counts what is not finite.
+template <typename T>
+struct OverflowTerms {
+  static constexpr int kTerms = 1;
+  const T* x;
+  __device__ void Add(int64_t i, double (&sums)[1]) const {
+    sums[0] += isfinite(Load(x[i])) ? 0.0 : 1.0;
+  }
+};
+template <typename T>
+struct FinishFinite {
+  const T* before;
+  T* finite;
+  __device__ void operator()(const double (&sums)[1]) const {
+    *finite = sums[0] > 0 ? T{0} : before != nullptr ? *before : T{1};
+  }
+};
+
+template <typename T>
+struct SquareTerms {
+  static constexpr int kTerms = 1;
+  const T* x;
+  __device__ void Add(int64_t i, double (&sums)[1]) const {
+    const double v = static_cast<double>(Load(x[i]));
+    sums[0] += v * v;
+  }
+};
+template <typename T>
+struct FinishSquares {
+  T* sum;
+  __device__ void operator()(const double (&sums)[1]) const { *sum = static_cast<T>(sums[0]); }
+};
+
+// A flag or a sum is of at least single precision.
+template <typename T>
+using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+DType WideType(DType dtype) { return dtype == DType::kF64 ? dtype : DType::kF32; }
+
+template <typename T>
+__global__ void ClipScaleKernel(const T* squares, const T* loss_scale, double max_norm,
+                                double scale0, T* y) {
+  const double scale = loss_scale != nullptr ? scale0 / static_cast<double>(*loss_scale) : scale0;
+  const double ratio = max_norm / (scale * sqrt(static_cast<double>(*squares)) + 1e-6);
+  *y = static_cast<T>(scale * (ratio > 1 ? 1 : ratio));
+}
+
+}  // namespace
+
+KernelResult CompileUpdate(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  const double decay = check.Float("weight_decay", 0);
+  if (launch.op == "SgdUpdate") {
+    WSI_RETURN_IF_ERROR(check.Operands("SFSss", "S"));
+    return CompileRule(launch, check, Sgd{decay}, context);
+  }
+  if (launch.op == "MomentumUpdate") {
+    WSI_RETURN_IF_ERROR(check.Operands("SFSSss", "SS"));
+    const Momentum rule{check.Float("momentum"), decay, check.Flag("nesterov")};
+    return CompileRule(launch, check, rule, context);
+  }
+  WSI_RETURN_IF_ERROR(check.Operands("SFSSSLss", "SSS"));
+  const Adam rule{check.Float("beta1"), check.Float("beta2"), check.Float("epsilon"), decay,
+                  check.Flag("decoupled")};
+  return CompileRule(launch, check, rule, context);
+}
+
+KernelResult CompileAllFinite(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("Ff", "F"));
+  const DType dtype = check.input_type(0);
+  check.InputIs(1, Shape());
+  check.InputIs(1, WideType(dtype));
+  check.OutputIs(0, Shape());
+  check.OutputIs(0, WideType(dtype));
+  WSI_RETURN_IF_ERROR(check.status());
+  WSI_RETURN_IF_ERROR(context.scratch.Require(TotalsBytes<1>()));
+  const int64_t count = check.input(0).ElementCount();
+  return ForFloat(launch, dtype, [&]<typename T>(std::type_identity<T>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      RunTotals(OverflowTerms<T>{a.input<T>(0)}, count,
+                FinishFinite<Wide<T>>{a.input<Wide<T>>(1), a.output<Wide<T>>(0)},
+                context.scratch.at<double>(0), context.stream);
+      return LaunchStatus();
+    });
+  });
+}
+
+KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("F", "F"));
+  const DType dtype = check.input_type(0);
+  check.OutputIs(0, Shape());
+  check.OutputIs(0, WideType(dtype));
+  WSI_RETURN_IF_ERROR(check.status());
+  WSI_RETURN_IF_ERROR(context.scratch.Require(TotalsBytes<1>()));
+  const int64_t count = check.input(0).ElementCount();
+  return ForFloat(launch, dtype, [&]<typename T>(std::type_identity<T>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      RunTotals(SquareTerms<T>{a.input<T>(0)}, count, FinishSquares<Wide<T>>{a.output<Wide<T>>(0)},
+                context.scratch.at<double>(0), context.stream);
+      return LaunchStatus();
+    });
+  });
+}
+
+// s * min(1, max_norm / (s * sqrt(sumsq) + 1e-6)), s = scale0 / loss_scale, as PyTorch's
+// clip_grad_norm_ does for gradients that are still to be multiplied by s.
+KernelResult CompileClipScale(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("Ff", "F"));
+  check.InputIs(0, Shape());
+  check.InputIs(1, Shape());
+  check.InputIs(1, check.input_type(0));
+  check.OutputIs(0, Shape());
+  check.OutputIs(0, check.input_type(0));
+  const double max_norm = check.Float("max_norm");
+  const double scale0 = check.Float("scale0", 1);
+  WSI_RETURN_IF_ERROR(check.status());
+  return ForWide(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      ClipScaleKernel<T><<<1, 1, 0, context.stream>>>(a.input<T>(0), a.input<T>(1), max_norm,
+                                                      scale0, a.output<T>(0));
+      return LaunchStatus();
+    });
+  });
+}
+
+}  // namespace wsi::cuda

@@ -1,0 +1,293 @@
+// Pooling over windows, channels last: a thread a position and pack of channels. Gradients
+// are gathered: each input adds up the windows that it lies in, in the windows' order.
+#include <limits>
+
+#include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/window.h"
+
+namespace wsi::cuda {
+namespace {
+
+constexpr int64_t kByteWindows = 256;  // Up to here a window position fits u8.
+
+Window ReadPool(LaunchCheck& check, const Shape& x, const Shape& y) {
+  const Window w = ReadWindow(check, x, y);
+  check.Require(w.in_channels == w.out_channels, "input and output differ in channels");
+  check.Require(w.KernelPositions() <= std::numeric_limits<int32_t>::max(),
+                "the window is too large");
+  return w;
+}
+
+DType IndexType(const Window& w) {
+  return w.KernelPositions() <= kByteWindows ? DType::kU8 : DType::kI32;
+}
+
+// Item i of positions times packs: its image, position and first channel.
+struct Place {
+  int64_t n;
+  Index3 position;
+  int64_t row;  // Of all positions of all images.
+  int64_t channel;
+};
+template <int W>
+__device__ Place Locate(const Window& w, const Index3& sizes, int64_t i) {
+  Place p;
+  const int64_t packs = w.in_channels / W;
+  p.row = i / packs;
+  p.channel = i % packs * W;
+  int64_t rest = p.row;
+  for (int a = 2; a >= 0; --a) {
+    const auto axis = static_cast<size_t>(a);
+    p.position[axis] = rest % sizes[axis];
+    rest /= sizes[axis];
+  }
+  p.n = rest;
+  return p;
+}
+
+// Calls f(tap, input position) for the taps of output `o` inside the image, in order.
+template <typename F>
+__device__ void ForTaps(const Window& w, const Index3& o, const F& f) {
+  Index3 k;
+  int64_t tap = 0;
+  for (k[0] = 0; k[0] < w.kernel[0]; ++k[0]) {
+    for (k[1] = 0; k[1] < w.kernel[1]; ++k[1]) {
+      for (k[2] = 0; k[2] < w.kernel[2]; ++k[2], ++tap) {
+        Index3 i;
+        if (w.Tap(o, k, i)) f(tap, i);
+      }
+    }
+  }
+}
+
+// The output whose tap `k` is input `i` along axis `a`, or -1.
+__device__ int64_t OutputOf(const Window& w, size_t a, int64_t i, int64_t k) {
+  const int64_t from = i + w.pad_begin[a] - k * w.dilation[a];
+  if (from < 0 || from % w.stride[a] != 0) return -1;
+  const int64_t o = from / w.stride[a];
+  return o < w.out[a] ? o : -1;
+}
+
+// Calls f(tap, output position) for the windows that input `i` lies in.
+template <typename F>
+__device__ void ForWindows(const Window& w, const Index3& i, const F& f) {
+  Index3 o;
+  for (int64_t k0 = w.kernel[0] - 1; k0 >= 0; --k0) {
+    if ((o[0] = OutputOf(w, 0, i[0], k0)) < 0) continue;
+    for (int64_t k1 = w.kernel[1] - 1; k1 >= 0; --k1) {
+      if ((o[1] = OutputOf(w, 1, i[1], k1)) < 0) continue;
+      for (int64_t k2 = w.kernel[2] - 1; k2 >= 0; --k2) {
+        if ((o[2] = OutputOf(w, 2, i[2], k2)) < 0) continue;
+        f((k0 * w.kernel[1] + k1) * w.kernel[2] + k2, o);
+      }
+    }
+  }
+}
+
+// What AveragePool divides by: taps inside the image, or inside its padding too.
+__device__ float Divisor(const Window& w, const Index3& o, bool include_pad) {
+  int64_t taps = 1;
+  for (size_t a = 0; a < 3; ++a) {
+    int64_t inside = 0;
+    for (int64_t k = 0; k < w.kernel[a]; ++k) {
+      const int64_t i = o[a] * w.stride[a] + k * w.dilation[a] - w.pad_begin[a];
+      const bool in = i >= 0 && i < w.in[a];
+      inside += in || (include_pad && i < w.in[a] + w.pad_end[a]) ? 1 : 0;
+    }
+    taps *= inside;
+  }
+  return static_cast<float>(taps > 0 ? taps : 1);
+}
+
+template <int W, typename T, typename I>
+__global__ void MaxPoolKernel(Window w, int64_t items, const T* x, T* y, I* index) {
+  for (int64_t i = FirstItem(); i < items; i += ItemStride()) {
+    const Place p = Locate<W>(w, w.out, i);
+    float best[W];
+    I taps[W] = {};
+    bool found = false;
+#pragma unroll
+    for (int c = 0; c < W; ++c) best[c] = -std::numeric_limits<float>::infinity();
+    ForTaps(w, p.position, [&](int64_t tap, const Index3& in) {
+      float v[W];
+      const int64_t row = p.n * w.InPositions() + Flat(in, w.in);
+      LoadPack<T, W>(x + row * w.in_channels + p.channel, v);
+#pragma unroll
+      for (int c = 0; c < W; ++c) {
+        // NaN wins; the first of equal ones wins.
+        if (found && !(v[c] > best[c]) && !(v[c] != v[c] && best[c] == best[c])) continue;
+        best[c] = v[c];
+        taps[c] = static_cast<I>(tap);
+      }
+      found = true;
+    });
+    const int64_t at = p.row * w.in_channels + p.channel;
+    StorePack<T, W>(best, y + at);
+    if (index == nullptr) continue;
+    Pack<I, W> pack;
+#pragma unroll
+    for (int c = 0; c < W; ++c) pack.v[c] = taps[c];
+    *reinterpret_cast<Pack<I, W>*>(index + at) = pack;
+  }
+}
+
+template <int W, typename T, typename I>
+__global__ void MaxPoolGradKernel(Window w, int64_t items, const T* dy, const I* index, T* dx) {
+  for (int64_t i = FirstItem(); i < items; i += ItemStride()) {
+    const Place p = Locate<W>(w, w.in, i);
+    float sum[W] = {};
+    ForWindows(w, p.position, [&](int64_t tap, const Index3& out) {
+      const int64_t at = (p.n * w.OutPositions() + Flat(out, w.out)) * w.in_channels + p.channel;
+      float d[W];
+      LoadPack<T, W>(dy + at, d);
+      const Pack<I, W> taps = *reinterpret_cast<const Pack<I, W>*>(index + at);
+#pragma unroll
+      for (int c = 0; c < W; ++c) {
+        if (static_cast<int64_t>(taps.v[c]) == tap) sum[c] += d[c];
+      }
+    });
+    StorePack<T, W>(sum, dx + p.row * w.in_channels + p.channel);
+  }
+}
+
+template <int W, typename T>
+__global__ void AveragePoolKernel(Window w, bool include_pad, int64_t items, const T* x, T* y) {
+  for (int64_t i = FirstItem(); i < items; i += ItemStride()) {
+    const Place p = Locate<W>(w, w.out, i);
+    float sum[W] = {};
+    ForTaps(w, p.position, [&](int64_t, const Index3& in) {
+      float v[W];
+      const int64_t row = p.n * w.InPositions() + Flat(in, w.in);
+      LoadPack<T, W>(x + row * w.in_channels + p.channel, v);
+#pragma unroll
+      for (int c = 0; c < W; ++c) sum[c] += v[c];
+    });
+    const float divisor = Divisor(w, p.position, include_pad);
+#pragma unroll
+    for (int c = 0; c < W; ++c) sum[c] /= divisor;
+    StorePack<T, W>(sum, y + p.row * w.in_channels + p.channel);
+  }
+}
+
+template <int W, typename T>
+__global__ void AveragePoolGradKernel(Window w, bool include_pad, int64_t items, const T* dy,
+                                      T* dx) {
+  for (int64_t i = FirstItem(); i < items; i += ItemStride()) {
+    const Place p = Locate<W>(w, w.in, i);
+    float sum[W] = {};
+    ForWindows(w, p.position, [&](int64_t, const Index3& out) {
+      const int64_t row = p.n * w.OutPositions() + Flat(out, w.out);
+      const float divisor = Divisor(w, out, include_pad);
+      float d[W];
+      LoadPack<T, W>(dy + row * w.in_channels + p.channel, d);
+#pragma unroll
+      for (int c = 0; c < W; ++c) sum[c] += d[c] / divisor;
+    });
+    StorePack<T, W>(sum, dx + p.row * w.in_channels + p.channel);
+  }
+}
+
+ColumnShape ColumnsOf(const Window& w, int64_t positions) {
+  return {.rows = w.batch * positions, .columns = w.in_channels};
+}
+
+// run(W, items) for the packs of the positions' channels.
+template <typename T, typename F>
+void ForPacks(const Window& w, int64_t positions, const F& run) {
+  const ColumnShape shape = ColumnsOf(w, positions);
+  WithWidth<T>(shape, [&](auto width) {
+    const int64_t items = shape.rows * shape.columns / width.value;
+    if (items > 0) run(width, items);
+  });
+}
+
+}  // namespace
+
+KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("F", "Fx"));
+  const Window w = ReadPool(check, check.input(0), check.output(0));
+  check.OutputIs(0, check.input_type(0));
+  check.OutputIs(1, check.output(0));
+  check.OutputIs(1, IndexType(w));
+  WSI_RETURN_IF_ERROR(check.status());
+  return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      ForPacks<T>(w, w.OutPositions(), [&](auto width, int64_t items) {
+        if (IndexType(w) == DType::kU8) {
+          MaxPoolKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
+              w, items, a.input<T>(0), a.output<T>(0), a.output<uint8_t>(1));
+        } else {
+          MaxPoolKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
+              w, items, a.input<T>(0), a.output<T>(0), a.output<int32_t>(1));
+        }
+      });
+      return LaunchStatus();
+    });
+  });
+}
+
+KernelResult CompileMaxPoolGrad(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("FX", "F"));
+  const Window w = ReadPool(check, check.output(0), check.input(0));
+  check.InputIs(1, check.input(0));
+  check.InputIs(1, IndexType(w));
+  check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
+  check.OutputIs(0, check.input_type(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      ForPacks<T>(w, w.InPositions(), [&](auto width, int64_t items) {
+        if (IndexType(w) == DType::kU8) {
+          MaxPoolGradKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
+              w, items, a.input<T>(0), a.input<uint8_t>(1), a.output<T>(0));
+        } else {
+          MaxPoolGradKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
+              w, items, a.input<T>(0), a.input<int32_t>(1), a.output<T>(0));
+        }
+      });
+      return LaunchStatus();
+    });
+  });
+}
+
+KernelResult CompileAveragePool(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("F", "F"));
+  const Window w = ReadPool(check, check.input(0), check.output(0));
+  const bool include_pad = check.Flag("count_include_pad");
+  check.OutputIs(0, check.input_type(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      ForPacks<T>(w, w.OutPositions(), [&](auto width, int64_t items) {
+        AveragePoolKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
+            w, include_pad, items, a.input<T>(0), a.output<T>(0));
+      });
+      return LaunchStatus();
+    });
+  });
+}
+
+KernelResult CompileAveragePoolGrad(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("F", "F"));
+  const Window w = ReadPool(check, check.output(0), check.input(0));
+  const bool include_pad = check.Flag("count_include_pad");
+  check.OutputIs(0, ReadInputShape(check, check.output(0).rank()));
+  check.OutputIs(0, check.input_type(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      ForPacks<T>(w, w.InPositions(), [&](auto width, int64_t items) {
+        AveragePoolGradKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
+            w, include_pad, items, a.input<T>(0), a.output<T>(0));
+      });
+      return LaunchStatus();
+    });
+  });
+}
+
+}  // namespace wsi::cuda

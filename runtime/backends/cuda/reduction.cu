@@ -1,0 +1,297 @@
+// Sums, means, products and extremes over axes.
+#include <limits>
+#include <vector>
+
+#include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/strided.cuh"
+
+namespace wsi::cuda {
+namespace {
+
+// What terms of type T are added and multiplied in: fp64, and integers that wrap.
+template <typename T>
+using Total = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
+
+struct Sum {
+  template <typename T>
+  using Value = Total<T>;
+  template <typename A>
+  __device__ static A Start(bool) {
+    return 0;
+  }
+  template <typename A>
+  __device__ static A Combine(A a, A b) {
+    return a + b;
+  }
+};
+struct Product {
+  template <typename T>
+  using Value = Total<T>;
+  template <typename A>
+  __device__ static A Start(bool) {
+    return 1;
+  }
+  template <typename A>
+  __device__ static A Combine(A a, A b) {
+    return a * b;
+  }
+};
+// NaN, equal to nothing, wins.
+struct Largest {
+  template <typename T>
+  using Value = Computed<T>;
+  template <typename A>
+  __device__ static A Start(bool) {
+    using Limits = std::numeric_limits<A>;
+    return Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+  }
+  template <typename A>
+  __device__ static A Combine(A a, A b) {
+    return a != a || a > b ? a : b;
+  }
+};
+struct Smallest {
+  template <typename T>
+  using Value = Computed<T>;
+  template <typename A>
+  __device__ static A Start(bool truth) {
+    using Limits = std::numeric_limits<A>;
+    return Limits::has_infinity ? Limits::infinity() : truth ? A{1} : Limits::max();
+  }
+  template <typename A>
+  __device__ static A Combine(A a, A b) {
+    return a != a || a < b ? a : b;
+  }
+};
+
+template <typename Fold, typename A>
+__device__ A BlockFold(A value) {
+  __shared__ A warps[32];
+  for (int step = 16; step > 0; step /= 2) {
+    // 32 bits a shuffle at least.
+    using Wide = std::conditional_t<(sizeof(A) < 4), int, A>;
+    value =
+        Fold::Combine(value, static_cast<A>(__shfl_xor_sync(~0U, static_cast<Wide>(value), step)));
+  }
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = value;
+  __syncthreads();
+  A total = warps[0];
+  for (unsigned w = 1; w < blockDim.x / 32; ++w) total = Fold::Combine(total, warps[w]);
+  return total;
+}
+
+struct Reduction {
+  Axes<1> kept;
+  Axes<1> reduced;
+  int64_t results = 1;
+  int64_t terms = 1;
+  int64_t part = 1;  // Terms of a block.
+  bool truth = false;
+  double divisor = 1;
+};
+
+template <typename A, typename U>
+__device__ void StoreResult(A total, double divisor, U& out) {
+  if constexpr (std::is_floating_point_v<A>) {
+    Store(divisor == 1 ? total : static_cast<A>(static_cast<double>(total) / divisor), out);
+  } else {
+    Store(total, out);
+  }
+}
+
+// A block a result and part of its terms; out: [result][part].
+template <typename Fold, typename A, typename T, typename U>
+__global__ void FoldBlocks(Reduction r, const T* x, U* out) {
+  for (int64_t i = blockIdx.x; i < r.results; i += gridDim.x) {
+    int64_t base[1];
+    r.kept.Locate(i, base);
+    A total = Fold::template Start<A>(r.truth);
+    const int64_t end = min(r.terms, (blockIdx.y + int64_t{1}) * r.part);
+    for (int64_t t = blockIdx.y * r.part + threadIdx.x; t < end; t += blockDim.x) {
+      int64_t at[1];
+      r.reduced.Locate(t, at);
+      total = Fold::Combine(total, static_cast<A>(Load(x[base[0] + at[0]])));
+    }
+    total = BlockFold<Fold>(total);
+    if (threadIdx.x == 0) StoreResult(total, r.divisor, out[i * gridDim.y + blockIdx.y]);
+  }
+}
+
+template <typename Fold, typename A, typename T, typename U>
+__global__ void FoldThreads(Reduction r, const T* x, U* out) {
+  for (int64_t i = FirstItem(); i < r.results; i += ItemStride()) {
+    int64_t base[1];
+    r.kept.Locate(i, base);
+    A total = Fold::template Start<A>(r.truth);
+    for (int64_t t = 0; t < r.terms; ++t) {
+      int64_t at[1];
+      r.reduced.Locate(t, at);
+      total = Fold::Combine(total, static_cast<A>(Load(x[base[0] + at[0]])));
+    }
+    StoreResult(total, r.divisor, out[i]);
+  }
+}
+
+template <typename Fold, typename T, typename U>
+KernelResult CompileFold(const Reduction& reduction, Context& context) {
+  using A = typename Fold::template Value<T>;
+  Reduction whole = reduction;
+  whole.part = whole.terms;
+  if (whole.terms < 64 || whole.results >= 65536) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      FoldThreads<Fold, A><<<GridFor(whole.results), kThreads, 0, context.stream>>>(
+          whole, a.input<T>(0), a.output<U>(0));
+      return LaunchStatus();
+    });
+  }
+  const auto blocks = static_cast<unsigned>(whole.results);
+  const int64_t most = std::max<int64_t>(1, 2048 / whole.results);
+  const auto parts = static_cast<unsigned>(std::clamp<int64_t>(whole.terms / 8192, 1, most));
+  if (parts == 1) {
+    return MakeKernel([=, &context](const LaunchArguments& a) {
+      FoldBlocks<Fold, A>
+          <<<blocks, kThreads, 0, context.stream>>>(whole, a.input<T>(0), a.output<U>(0));
+      return LaunchStatus();
+    });
+  }
+  Reduction first = reduction;
+  first.part = CeilDiv(first.terms, parts);
+  first.divisor = 1;
+  Reduction second = reduction;  // Over [result][part].
+  second.terms = parts;
+  second.part = parts;
+  const int64_t results = whole.results;
+  second.kept = Merge<1>(1, {results}, {AxisArray{int64_t{parts}}});
+  second.reduced = Merge<1>(1, {int64_t{parts}}, {AxisArray{1}});
+  WSI_RETURN_IF_ERROR(context.scratch.Require(results * parts * Bytes{sizeof(A)}));
+  return MakeKernel([=, &context](const LaunchArguments& a) {
+    A* partial = context.scratch.at<A>(0);
+    FoldBlocks<Fold, A>
+        <<<dim3(blocks, parts), kThreads, 0, context.stream>>>(first, a.input<T>(0), partial);
+    FoldBlocks<Fold, A><<<blocks, kThreads, 0, context.stream>>>(second, partial, a.output<U>(0));
+    return LaunchStatus();
+  });
+}
+
+// Sums over the middle of [outer, terms, inner], neighbours next to each other.
+template <typename T>
+struct ColumnTerms {
+  static constexpr int kTerms = 1;
+  ColumnShape shape;
+  const T* x;
+  template <int W>
+  struct State {};
+  template <int W>
+  __device__ State<W> Prepare(int64_t, int64_t) const {
+    return {};
+  }
+  template <int W>
+  __device__ void Add(const State<W>&, int64_t n, int64_t row, int64_t column,
+                      float (&sums)[1][W]) const {
+    float v[W];
+    LoadPack<T, W>(x + shape.At(n, row, column), v);
+#pragma unroll
+    for (int i = 0; i < W; ++i) sums[0][i] += v[i];
+  }
+};
+template <typename U>
+struct FinishColumn {
+  int64_t columns;
+  double divisor;
+  U* out;
+  __device__ void operator()(int64_t n, int64_t c, const double (&sums)[1]) const {
+    Store(sums[0] / divisor, out[n * columns + c]);
+  }
+};
+
+template <typename T, typename U>
+KernelResult CompileColumns(const ColumnShape& shape, double divisor, Context& context) {
+  const ColumnSums sums(shape, WidthOf<T>(shape), 1);
+  WSI_RETURN_IF_ERROR(context.scratch.Require(sums.scratch_bytes()));
+  return MakeKernel([=, &context](const LaunchArguments& a) {
+    WithWidth<T>(shape, [&](auto width) {
+      sums.Run<width.value>(ColumnTerms<T>{shape, a.input<T>(0)},
+                            FinishColumn<U>{shape.columns, divisor, a.output<U>(0)},
+                            context.scratch.at<double>(0), context.stream);
+    });
+    return LaunchStatus();
+  });
+}
+
+// The shape whose middle is summed, where the axes are such and neighbours are kept.
+bool IsColumns(const Reduction& r, ColumnShape* shape) {
+  if (r.terms == 0 || r.results == 0 || r.reduced.rank != 1 || r.kept.rank < 1) return false;
+  const int last = r.kept.rank - 1;
+  if (r.kept.strides[0][last] != 1 || r.reduced.strides[0][0] != r.kept.sizes[last]) return false;
+  if (r.kept.rank > 2) return false;
+  if (r.kept.rank == 2 && r.kept.strides[0][0] != r.terms * r.kept.sizes[last]) return false;
+  *shape = {.batch = r.kept.rank == 2 ? r.kept.sizes[0] : 1,
+            .rows = r.terms,
+            .columns = r.kept.sizes[last]};
+  return true;
+}
+
+template <typename T, typename U>
+KernelResult CompileSums(const Reduction& r, Context& context) {
+  ColumnShape shape;
+  if constexpr (!std::is_integral_v<T> && !std::is_same_v<T, double>) {
+    if (IsColumns(r, &shape)) return CompileColumns<T, U>(shape, r.divisor, context);
+  }
+  return CompileFold<Sum, T, U>(r, context);
+}
+
+Reduction ReadReduction(LaunchCheck& check, std::string_view op) {
+  Reduction r;
+  const Shape& x = check.input(0);
+  const std::vector<int64_t> axes = check.Axes("axes", x.rank());
+  const bool keep = check.Int("keepdims", 0, 1, 1) == 1;
+  if (!check.status().ok()) return r;
+  std::vector<bool> is_reduced(static_cast<size_t>(x.rank()), false);
+  for (const int64_t axis : axes) is_reduced[static_cast<size_t>(axis)] = true;
+  std::vector<int64_t> result;
+  AxisArray sizes[2] = {};
+  AxisArray strides[2] = {};
+  int ranks[2] = {};
+  for (size_t i = 0; i < is_reduced.size(); ++i) {
+    const int64_t size = x[static_cast<int>(i)];
+    const size_t k = is_reduced[i] ? 1 : 0;
+    (k == 1 ? r.terms : r.results) *= size;
+    const auto to = static_cast<size_t>(ranks[k]++);
+    sizes[k][to] = size;
+    strides[k][to] = RowMajor(x)[i];
+    if (k == 0 || keep) result.push_back(k == 0 ? size : 1);
+  }
+  check.OutputIs(0, Shape::Make(result).value());
+  r.kept = Merge<1>(ranks[0], sizes[0], {strides[0]});
+  r.reduced = Merge<1>(ranks[1], sizes[1], {strides[1]});
+  r.truth = check.input_type(0) == DType::kBool;
+  if (op == "ReduceMean") r.divisor = static_cast<double>(r.terms);
+  return r;
+}
+
+}  // namespace
+
+KernelResult CompileReduction(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  const bool mean = launch.op == "ReduceMean";
+  WSI_RETURN_IF_ERROR(mean ? check.Operands("F", "F") : check.Operands("*", "*"));
+  const Reduction r = ReadReduction(check, launch.op);
+  const DType dtype = check.input_type(0);
+  const bool sums = mean || launch.op == "ReduceSum";
+  const bool widens = sums && IsFloat(dtype) && check.output_type(0) == DType::kF32;
+  if (!widens) check.OutputIs(0, dtype);
+  WSI_RETURN_IF_ERROR(check.status());
+  return ForElement(launch, dtype, [&]<typename T>(std::type_identity<T>) -> KernelResult {
+    if (launch.op == "ReduceProd") return CompileFold<Product, T, T>(r, context);
+    if (launch.op == "ReduceMax") return CompileFold<Largest, T, T>(r, context);
+    if (launch.op == "ReduceMin") return CompileFold<Smallest, T, T>(r, context);
+    if constexpr (!std::is_integral_v<T>) {
+      if (widens) return CompileSums<T, float>(r, context);
+    }
+    return CompileSums<T, T>(r, context);
+  });
+}
+
+}  // namespace wsi::cuda
