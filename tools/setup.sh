@@ -9,7 +9,7 @@ packages=(
   build-essential ccache clang clang-format clang-tidy cmake ninja-build pkg-config git
   libcli11-dev libfmt-dev libgmock-dev libgtest-dev libonnx-dev libopenslide-dev
   libprotobuf-dev libspdlog-dev libtiff-dev libxxhash-dev nlohmann-json3-dev
-  protobuf-compiler python3 python3-pip python3-venv
+  patchelf protobuf-compiler python3 python3-pip python3-venv
 )
 
 missing=()

@@ -9,6 +9,7 @@
 
 namespace wsi {
 
+// Null where its device is not there: its tests are skipped.
 std::unique_ptr<Backend> MakeBackendUnderTest();
 // The types of activations that the backend is tested with.
 std::vector<DType> FloatTypesUnderTest();

@@ -27,7 +27,9 @@ struct Launch {
 
 class LaunchRunner {
  public:
+  // `backend`: null where its device is not there.
   explicit LaunchRunner(std::unique_ptr<Backend> backend) : backend_(std::move(backend)) {}
+  bool has_backend() const { return backend_ != nullptr; }
   // The outputs, or an error: also where the kernel wrote outside its outputs and
   // workspace. An output that was not asked for is an empty tensor.
   Result<std::vector<Tensor>> Run(const Launch& launch);

@@ -73,9 +73,6 @@ std::string LossName(LossKind kind) {
 
 // What the command line can ask for and this version does not do.
 Status CheckSupported(const Arguments& a) {
-  if (a.device == "cuda") {
-    return UsageError("--device cuda: this build has no CUDA backend; use cpu or reference");
-  }
   if (a.precision != "fp32" && a.device == "reference") {
     return UsageError(
         fmt::format("--precision {}: the reference device computes in fp64; leave --precision out",

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/backends/cpu/cpu_backend.h"
+#include "runtime/backends/cuda/cuda_backend.h"
 #include "runtime/backends/reference/reference_backend.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/file.h"
@@ -52,6 +53,16 @@ std::string VectorExtensions() {
   return found.empty() ? "none" : found;
 }
 
+// The GPU, or what is missing for it.
+std::string DescribeCuda() {
+  const CudaReport report = ExamineCuda();
+  std::string text = report.missing.empty() ? report.device : "";
+  for (const std::string& missing : report.missing) {
+    text += (text.empty() ? "" : "; ") + missing;
+  }
+  return text;
+}
+
 Json Examine() {
   const Bytes page = sysconf(_SC_PAGESIZE);
   std::error_code error;
@@ -65,7 +76,7 @@ Json Examine() {
           {"free_disk_bytes", error ? 0 : static_cast<Bytes>(space.available)},
           {"cpu_operators", MakeCpuBackend({})->SupportedOps().size()},
           {"reference_operators", MakeReferenceBackend()->SupportedOps().size()},
-          {"cuda", "not in this build"}};
+          {"cuda", DescribeCuda()}};
 }
 
 void Doctor(bool json) {

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "runtime/backends/cpu/cpu_backend.h"
+#include "runtime/backends/cuda/cuda_backend.h"
 #include "runtime/backends/reference/reference_backend.h"
 #include "runtime/plan/plan_types.h"
 #include "runtime/train/checkpoint.h"
@@ -15,10 +16,8 @@ namespace {
 Result<std::unique_ptr<Backend>> MakeBackend(const std::string& device, int threads) {
   if (device == "cpu") return MakeCpuBackend({.threads = threads});
   if (device == "reference") return MakeReferenceBackend();
-  return Status(ErrorCode::kDevice,
-                fmt::format("the plan is for device {}, which this build does not have; compile it "
-                            "with --device cpu",
-                            device));
+  if (device == "cuda") return MakeCudaBackend({.cache_folder = DefaultCudaCacheFolder()});
+  return InvalidInput(fmt::format("the plan is for device '{}', which does not exist", device));
 }
 
 Result<SpillFileOptions> ToSpillOptions(const PlanArguments& arguments) {

@@ -20,11 +20,11 @@ __device__ inline float Load(const float& v) { return v; }
 __device__ inline double Load(const double& v) { return v; }
 __device__ inline float Load(const __half& v) { return __half2float(v); }
 __device__ inline float Load(const __nv_bfloat16& v) { return __bfloat162float(v); }
-__device__ inline int64_t Load(const int64_t& v) { return v; }
-__device__ inline uint64_t Load(const uint64_t& v) { return v; }
-__device__ inline int32_t Load(const int32_t& v) { return v; }
-__device__ inline int8_t Load(const int8_t& v) { return v; }
-__device__ inline uint8_t Load(const uint8_t& v) { return v; }
+template <typename T>
+  requires std::is_integral_v<T>
+__device__ T Load(const T& v) {
+  return v;
+}
 
 // To nearest, ties to even; one rounding from fp64 too.
 template <typename From>
@@ -39,25 +39,10 @@ __device__ inline void Store(float v, __half& out) { out = __float2half_rn(v); }
 __device__ inline void Store(double v, __half& out) { out = __double2half(v); }
 __device__ inline void Store(float v, __nv_bfloat16& out) { out = __float2bfloat16_rn(v); }
 __device__ inline void Store(double v, __nv_bfloat16& out) { out = __double2bfloat16(v); }
-template <typename From>
-__device__ void Store(From v, int64_t& out) {
-  out = static_cast<int64_t>(v);
-}
-template <typename From>
-__device__ void Store(From v, uint64_t& out) {
-  out = static_cast<uint64_t>(v);
-}
-template <typename From>
-__device__ void Store(From v, int32_t& out) {
-  out = static_cast<int32_t>(v);
-}
-template <typename From>
-__device__ void Store(From v, int8_t& out) {
-  out = static_cast<int8_t>(v);
-}
-template <typename From>
-__device__ void Store(From v, uint8_t& out) {
-  out = static_cast<uint8_t>(v);
+template <typename From, typename T>
+  requires std::is_integral_v<T>
+__device__ void Store(From v, T& out) {
+  out = static_cast<T>(v);
 }
 
 // What values of a type are computed in: fp32 for halves.
@@ -173,7 +158,11 @@ KernelResult ForElement(const LaunchSpec& launch, DType dtype, const F& f) {
   switch (dtype) {
     case DType::kI64: return f(std::type_identity<int64_t>{});
     case DType::kI32: return f(std::type_identity<int32_t>{});
+    case DType::kI16: return f(std::type_identity<int16_t>{});
     case DType::kI8: return f(std::type_identity<int8_t>{});
+    case DType::kU64: return f(std::type_identity<uint64_t>{});
+    case DType::kU32: return f(std::type_identity<uint32_t>{});
+    case DType::kU16: return f(std::type_identity<uint16_t>{});
     case DType::kU8:
     case DType::kBool: return f(std::type_identity<uint8_t>{});
     default: return ForFloat(launch, dtype, f);

@@ -99,6 +99,7 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "Not", .compile = CompilePointwise},
     {.op = "Or", .compile = CompilePointwise},
     {.op = "Pad", .compile = CompilePad},
+    {.op = "Pointwise", .compile = CompileProgram},
     {.op = "Pow", .compile = CompilePointwise},
     {.op = "RMSNormGrad", .compile = CompileRowNormGrad},
     {.op = "RMSNormalization", .compile = CompileRowNorm},

@@ -6,8 +6,9 @@
 
 namespace wsi::cuda {
 
-// Launches that are pointwise: one operator or a program of many, as code made for them.
+// Code made for the launch: one pointwise operator, or a program of many.
 KernelResult CompilePointwise(const LaunchSpec& launch, Context& context);
+KernelResult CompileProgram(const LaunchSpec& launch, Context& context);
 KernelResult CompileCast(const LaunchSpec& launch, Context& context);
 KernelResult CompileFill(const LaunchSpec& launch, Context& context);
 

@@ -1,5 +1,6 @@
 #include "runtime/backends/cuda/libraries.h"
 
+#include <cuda_runtime_api.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -42,7 +43,7 @@ Result<CublasLtLibrary> CublasLtLibrary::Open() {
 }
 
 Result<NvrtcLibrary> NvrtcLibrary::Open() {
-  const std::string file = fmt::format("libnvrtc.so.{}", CUDA_VERSION / 1000);
+  const std::string file = fmt::format("libnvrtc.so.{}", CUDART_VERSION / 1000);
   WSI_ASSIGN_OR_RETURN(Library library, Library::Open(file, "CUDA's NVRTC"));
   NvrtcLibrary result{.library = std::move(library)};
   WSI_NVRTC_FUNCTIONS(WSI_FIND)

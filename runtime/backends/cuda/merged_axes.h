@@ -44,7 +44,7 @@ inline MergedAxes MergeAxes(const Shape& shape, std::span<const AxisArray> strid
   if (merged.sizes.empty()) {
     merged.sizes.push_back(1);
     for (auto& of_tensor : merged.strides) of_tensor.push_back(0);
-    merged.strides.back().back() = 1;  // The result's.
+    if (!merged.strides.empty()) merged.strides.back().back() = 1;  // The result's.
   }
   return merged;
 }

@@ -9,6 +9,7 @@
 #include "runtime/backends/cuda/merged_axes.h"
 #include "runtime/backends/cuda/pointwise_source.h"
 #include "runtime/backends/cuda/program_cache.h"
+#include "runtime/base/pointwise_attributes.h"
 
 namespace wsi::cuda {
 namespace {
@@ -16,12 +17,32 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int64_t kMostBlocks = int64_t{1} << 16;
 
-// Integers of one byte compute in 32 bits.
+unsigned BlocksFor(int64_t items) {
+  return static_cast<unsigned>(std::clamp<int64_t>(CeilDiv(items, kThreads), 1, kMostBlocks));
+}
+
+Status LaunchProgram(cudaKernel_t kernel, dim3 grid, void** arguments, cudaStream_t stream) {
+  return WSI_CUDA_STATUS(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid,
+                                          dim3(kThreads), arguments, 0, stream));
+}
+
+// As texts lay axes out: sizes, then the strides of each operand.
+std::vector<int64_t> Flat(const MergedAxes& axes) {
+  std::vector<int64_t> flat = axes.sizes;
+  for (const auto& strides : axes.strides) flat.insert(flat.end(), strides.begin(), strides.end());
+  return flat;
+}
+
+// Integers of one or two bytes compute in 32 bits.
 DType ComputedType(DType dtype) {
   switch (dtype) {
     case DType::kF64:
     case DType::kI64:
-    case DType::kI32: return dtype;
+    case DType::kI32:
+    case DType::kU64:
+    case DType::kU32: return dtype;
+    case DType::kI16:
+    case DType::kU16:
     case DType::kI8:
     case DType::kU8:
     case DType::kBool: return DType::kI32;
@@ -49,65 +70,179 @@ int WidthOf(const MergedAxes& axes, std::span<const DType> types) {
 
 class PointwiseKernel final : public Kernel {
  public:
-  PointwiseKernel(cudaKernel_t kernel, const MergedAxes& axes, int width, cudaStream_t stream)
-      : kernel_(kernel), stream_(stream), packs_(axes.Count() / width) {
-    axes_ = axes.sizes;
-    for (const auto& strides : axes.strides) {
-      axes_.insert(axes_.end(), strides.begin(), strides.end());
-    }
-    operands_.resize(axes.strides.size());
-  }
+  PointwiseKernel(cudaKernel_t kernel, const MergedAxes& axes, const PointwiseSource& source,
+                  std::vector<size_t> outputs, cudaStream_t stream)
+      : kernel_(kernel),
+        stream_(stream),
+        packs_(axes.Count() / source.width),
+        axes_(Flat(axes)),
+        inputs_(source.inputs.size()),
+        outputs_(std::move(outputs)),
+        operands_(inputs_ + outputs_.size()) {}
   Status Run(const LaunchArguments& a) override {
     if (packs_ == 0) return {};
-    for (size_t i = 0; i + 1 < operands_.size(); ++i) operands_[i] = a.inputs[i];
-    operands_.back() = a.outputs[0];
+    std::copy_n(a.inputs.begin(), inputs_, operands_.begin());
+    for (size_t r = 0; r < outputs_.size(); ++r) operands_[inputs_ + r] = a.outputs[outputs_[r]];
     void* arguments[] = {static_cast<void*>(operands_.data()), axes_.data(), &packs_};
-    const auto blocks =
-        static_cast<unsigned>(std::min<int64_t>(CeilDiv(packs_, kThreads), kMostBlocks));
-    return WSI_CUDA_STATUS(cudaLaunchKernel(reinterpret_cast<const void*>(kernel_), dim3(blocks),
-                                            dim3(kThreads), arguments, 0, stream_));
+    return LaunchProgram(kernel_, dim3(BlocksFor(packs_)), arguments, stream_);
   }
 
  private:
   cudaKernel_t kernel_;
   cudaStream_t stream_;
   int64_t packs_;
-  std::vector<int64_t> axes_;               // The text's Axes: sizes, then strides by operand.
-  std::vector<const std::byte*> operands_;  // The text's Operands.
+  std::vector<int64_t> axes_;  // The text's Axes.
+  size_t inputs_;
+  std::vector<size_t> outputs_;  // The launch's, by the source's results.
+  std::vector<const std::byte*> operands_;
 };
 
-// `program`: null for a cast.
-KernelResult Compile(const LaunchSpec& launch, LaunchCheck& check, const PointwiseProgram* program,
-                     DType computed, Context& context) {
-  Shape result;
+// A launch's inputs and the shape that they broadcast to.
+struct Domain {
+  Shape shape;
   std::vector<DType> types;
-  for (const OperandSpec& input : launch.inputs) {
-    WSI_ASSIGN_OR_RETURN(result, BroadcastShapes(result, input.shape));
-    types.push_back(input.dtype);
-  }
-  check.OutputIs(0, result);
-  WSI_RETURN_IF_ERROR(check.status());
   std::vector<AxisArray> strides;
-  for (const OperandSpec& input : launch.inputs) strides.push_back(Broadcast(input.shape, result));
-  strides.push_back(RowMajor(result));
-  const MergedAxes axes = MergeAxes(result, strides);
-  const std::unique_ptr<bool[]> still(new bool[types.size()]);
-  for (size_t i = 0; i < types.size(); ++i) still[i] = axes.strides[i].back() == 0;
-  const std::vector<DType> inputs = types;
-  types.push_back(launch.outputs[0].dtype);
-  const int width = WidthOf(axes, types);
-  const PointwiseSource source = {.program = program,
-                                  .inputs = inputs,
-                                  .output = launch.outputs[0].dtype,
-                                  .computed = computed,
-                                  .width = width,
-                                  .still = std::span(still.get(), inputs.size()),
-                                  .rank = static_cast<int>(axes.sizes.size())};
+};
+
+Result<Domain> ReadDomain(const LaunchSpec& launch) {
+  Domain domain;
+  for (const OperandSpec& input : launch.inputs) {
+    if (!input.present) return CompileError(launch, "wants every input");
+    WSI_ASSIGN_OR_RETURN(domain.shape, BroadcastShapes(domain.shape, input.shape));
+    domain.types.push_back(input.dtype);
+  }
+  for (const OperandSpec& input : launch.inputs) {
+    domain.strides.push_back(Broadcast(input.shape, domain.shape));
+  }
+  return domain;
+}
+
+// The kernel of the results that are no sums; `outputs`: their numbers in the launch.
+// `program`: null for a cast.
+KernelResult CompileElements(const LaunchSpec& launch, const PointwiseProgram* program,
+                             DType computed, const std::vector<StoredStep>& results,
+                             std::vector<size_t> outputs, Context& context) {
+  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
+  std::vector<AxisArray> strides = domain.strides;
+  std::vector<DType> types = domain.types;
+  for (const StoredStep& result : results) {
+    strides.push_back(RowMajor(domain.shape));
+    types.push_back(result.dtype);
+  }
+  const MergedAxes axes = MergeAxes(domain.shape, strides);
+  PointwiseSource source = {.program = program,
+                            .inputs = domain.types,
+                            .results = results,
+                            .computed = computed,
+                            .width = WidthOf(axes, types),
+                            .still = {},
+                            .rank = static_cast<int>(axes.sizes.size())};
+  for (size_t i = 0; i < domain.types.size(); ++i) {
+    source.still.push_back(axes.strides[i].back() == 0);
+  }
   const Result<std::string> text = MakePointwiseSource(source);
   if (!text.ok()) return CompileError(launch, text.status().message());
   WSI_ASSIGN_OR_RETURN(const cudaKernel_t kernel, context.programs.Get(*text, kPointwiseKernel));
   return std::unique_ptr<Kernel>(
-      std::make_unique<PointwiseKernel>(kernel, axes, width, context.stream));
+      std::make_unique<PointwiseKernel>(kernel, axes, source, std::move(outputs), context.stream));
+}
+
+class SumKernel final : public Kernel {
+ public:
+  SumKernel(cudaKernel_t partial, cudaKernel_t finish, const MergedAxes& kept,
+            const MergedAxes& summed, const SumSource& source, std::vector<size_t> outputs,
+            double factor, Context& context)
+      : partial_(partial),
+        finish_(finish),
+        context_(context),
+        kept_(Flat(kept)),
+        summed_(Flat(summed)),
+        count_(kept.Count()),
+        terms_(summed.Count()),
+        columns_(source.columns),
+        factor_(factor),
+        inputs_(source.inputs.size()),
+        outputs_(std::move(outputs)),
+        results_(outputs_.size()) {
+    const int64_t groups = std::max<int64_t>(1, CeilDiv(count_, columns_));
+    const int64_t rows = kSumThreads / columns_;
+    const int64_t most = std::max<int64_t>(1, 2048 / groups);
+    parts_ = static_cast<int>(std::clamp<int64_t>(CeilDiv(terms_, rows * 16), 1, most));
+    part_ = CeilDiv(terms_, parts_);
+  }
+  Bytes scratch_bytes() const {
+    return static_cast<Bytes>(outputs_.size()) * parts_ * count_ * Bytes{sizeof(double)};
+  }
+
+  Status Run(const LaunchArguments& a) override {
+    if (count_ == 0) return {};
+    std::vector<const std::byte*>& operands = operands_;
+    operands.assign(a.inputs.begin(), a.inputs.begin() + static_cast<std::ptrdiff_t>(inputs_));
+    for (size_t r = 0; r < outputs_.size(); ++r) results_[r] = a.outputs[outputs_[r]];
+    auto* partial = context_.scratch.at<double>(0);
+    void* first[] = {
+        static_cast<void*>(operands.data()), kept_.data(), summed_.data(), &count_, &terms_, &part_,
+        static_cast<void*>(&partial)};
+    const dim3 grid(static_cast<unsigned>(std::min(CeilDiv(count_, columns_), kMostBlocks)),
+                    static_cast<unsigned>(parts_));
+    WSI_RETURN_IF_ERROR(LaunchProgram(partial_, grid, first, context_.stream));
+    void* second[] = {static_cast<void*>(results_.data()), &count_, &parts_, &factor_,
+                      static_cast<void*>(&partial)};
+    return LaunchProgram(finish_, dim3(BlocksFor(count_)), second, context_.stream);
+  }
+
+ private:
+  cudaKernel_t partial_;
+  cudaKernel_t finish_;
+  Context& context_;
+  std::vector<int64_t> kept_;
+  std::vector<int64_t> summed_;
+  int64_t count_;
+  int64_t terms_;
+  int64_t part_ = 1;
+  int columns_;
+  int parts_ = 1;
+  double factor_;
+  size_t inputs_;
+  std::vector<size_t> outputs_;
+  std::vector<const std::byte*> operands_;
+  std::vector<std::byte*> results_;
+};
+
+// `axes` of the domain's, with the strides of all operands.
+MergedAxes MergeSome(const Domain& domain, const std::vector<int64_t>& axes, bool those) {
+  std::vector<int64_t> sizes(domain.shape.begin(), domain.shape.end());
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const bool listed = std::find(axes.begin(), axes.end(), static_cast<int64_t>(i)) != axes.end();
+    if (listed != those) sizes[i] = 1;
+  }
+  return MergeAxes(Shape::Make(sizes).value(), domain.strides);
+}
+
+KernelResult CompileSums(const LaunchSpec& launch, const PointwiseAttributes& kernel,
+                         DType computed, const std::vector<StoredStep>& results,
+                         std::vector<size_t> outputs, Context& context) {
+  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
+  const MergedAxes kept = MergeSome(domain, kernel.axes, false);
+  const MergedAxes summed = MergeSome(domain, kernel.axes, true);
+  const int last = domain.shape.rank() - 1;
+  const bool by_columns =
+      std::find(kernel.axes.begin(), kernel.axes.end(), int64_t{last}) == kernel.axes.end();
+  const SumSource source = {.program = &kernel.program,
+                            .inputs = domain.types,
+                            .results = results,
+                            .computed = computed,
+                            .kept_rank = static_cast<int>(kept.sizes.size()),
+                            .summed_rank = static_cast<int>(summed.sizes.size()),
+                            .columns = by_columns ? 32 : 1};
+  const Result<std::string> text = MakeSumSource(source);
+  if (!text.ok()) return CompileError(launch, text.status().message());
+  WSI_ASSIGN_OR_RETURN(const cudaKernel_t partial, context.programs.Get(*text, kPartialSums));
+  WSI_ASSIGN_OR_RETURN(const cudaKernel_t finish, context.programs.Get(*text, kFinishSums));
+  auto sum = std::make_unique<SumKernel>(partial, finish, kept, summed, source, std::move(outputs),
+                                         kernel.factor, context);
+  WSI_RETURN_IF_ERROR(context.scratch.Require(sum->scratch_bytes()));
+  return std::unique_ptr<Kernel>(std::move(sum));
 }
 
 // Checks the operands of the operator `op` on its own.
@@ -117,12 +252,22 @@ Status CheckSingle(const LaunchSpec& launch, const PointwiseOp& op, LaunchCheck&
       where ? "B**" : std::string_view("***").substr(0, static_cast<size_t>(op.operands)), "*"));
   const DType dtype = launch.inputs[where ? 1 : 0].dtype;
   for (size_t i = where ? 1 : 0; i < launch.inputs.size(); ++i) check.InputIs(i, dtype);
-  if (op.is_truth) {
-    check.OutputIs(0, DType::kBool);
-  } else {
-    check.OutputIs(0, dtype);
-  }
+  check.OutputIs(0, op.is_truth ? DType::kBool : dtype);
+  WSI_RETURN_IF_ERROR(check.status());
+  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
+  check.OutputIs(0, domain.shape);
   return check.status();
+}
+
+// Sums first, as what is stored may lie where inputs do.
+KernelResult Both(std::unique_ptr<Kernel> sums, std::unique_ptr<Kernel> elements) {
+  if (sums == nullptr) return elements;
+  if (elements == nullptr) return sums;
+  return MakeKernel(
+      [sums = std::move(sums), elements = std::move(elements)](const LaunchArguments& a) -> Status {
+        WSI_RETURN_IF_ERROR(sums->Run(a));
+        return elements->Run(a);
+      });
 }
 
 }  // namespace
@@ -137,7 +282,8 @@ KernelResult CompilePointwise(const LaunchSpec& launch, Context& context) {
   for (size_t i = 0; i < operands.size(); ++i) operands[i].index = static_cast<int>(i);
   program.steps.push_back(MakePointwiseStep(
       *op, std::span(operands).first(static_cast<size_t>(op->operands)), launch.attributes));
-  return Compile(launch, check, &program, ComputedType(launch.inputs.back().dtype), context);
+  return CompileElements(launch, &program, ComputedType(launch.inputs.back().dtype),
+                         {{0, launch.outputs[0].dtype}}, {0}, context);
 }
 
 KernelResult CompileCast(const LaunchSpec& launch, Context& context) {
@@ -145,7 +291,47 @@ KernelResult CompileCast(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.Operands("*", "*"));
   check.Require(check.String("to", "") == DTypeName(check.output_type(0)),
                 "attribute to is not the output's type");
-  return Compile(launch, check, nullptr, DType::kF32, context);
+  check.OutputIs(0, check.input(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return CompileElements(launch, nullptr, DType::kF32, {{0, check.output_type(0)}}, {0}, context);
+}
+
+KernelResult CompileProgram(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
+  const Result<PointwiseAttributes> kernel = ReadPointwiseAttributes(
+      launch.attributes, static_cast<int>(launch.inputs.size()), domain.shape);
+  if (!kernel.ok()) return CompileError(launch, kernel.status().message());
+  check.Require(kernel->results.size() == launch.outputs.size(), "wants an output for each result");
+  WSI_RETURN_IF_ERROR(check.status());
+  bool wide = false;
+  for (const DType dtype : domain.types) {
+    check.Require(IsFloat(dtype) || dtype == DType::kBool, "wants inputs of floats and bool");
+    wide = wide || dtype == DType::kF64;
+  }
+  std::array<std::vector<StoredStep>, 2> results;  // Elements and sums.
+  std::array<std::vector<size_t>, 2> outputs;
+  for (size_t i = 0; i < launch.outputs.size(); ++i) {
+    const PointwiseResult& result = kernel->results[i];
+    check.Require(launch.outputs[i].present, "wants every output");
+    check.OutputIs(i, result.dtype);
+    check.OutputIs(i, result.is_sum ? kernel->SumShape(domain.shape) : domain.shape);
+    results[result.is_sum ? 1 : 0].push_back({result.step, result.dtype});
+    outputs[result.is_sum ? 1 : 0].push_back(i);
+  }
+  WSI_RETURN_IF_ERROR(check.status());
+  const DType computed = wide ? DType::kF64 : DType::kF32;
+  std::unique_ptr<Kernel> sums;
+  std::unique_ptr<Kernel> elements;
+  if (!outputs[1].empty()) {
+    WSI_ASSIGN_OR_RETURN(sums,
+                         CompileSums(launch, *kernel, computed, results[1], outputs[1], context));
+  }
+  if (!outputs[0].empty()) {
+    WSI_ASSIGN_OR_RETURN(elements, CompileElements(launch, &kernel->program, computed, results[0],
+                                                   outputs[0], context));
+  }
+  return Both(std::move(sums), std::move(elements));
 }
 
 }  // namespace wsi::cuda

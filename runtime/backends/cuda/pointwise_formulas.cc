@@ -90,11 +90,15 @@ __device__ V Modulo(V a, V b, bool dividend) {
 }
 )";
 constexpr std::string_view kIntegerFunctions = R"(
-__device__ V Quotient(V a, V b) { return b == 0 ? (V)0 : b == (V)-1 ? (V)0 - a : a / b; }
+constexpr bool kSigned = (V)-1 < (V)0;
+__device__ V Quotient(V a, V b) {
+  if (b == 0) return 0;
+  return kSigned && b == (V)-1 ? (V)0 - a : a / b;
+}
 __device__ V IntegerModulo(V a, V b, bool dividend) {
-  if (b == 0 || b == (V)-1) return 0;
-  const long long rest = (long long)a % (long long)b;
-  return (V)(!dividend && rest != 0 && (rest < 0) != (b < 0) ? rest + (long long)b : rest);
+  if (b == 0 || (kSigned && b == (V)-1)) return 0;
+  const V rest = a % b;
+  return !dividend && rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
 }
 )";
 
@@ -109,6 +113,8 @@ std::string_view ComputedName(DType computed) {
     case DType::kF64: return "double";
     case DType::kI64: return "long long";
     case DType::kI32: return "int";
+    case DType::kU64: return "unsigned long long";
+    case DType::kU32: return "unsigned";
     default: return "float";
   }
 }
@@ -118,7 +124,9 @@ std::string NumberText(double number, DType computed) {
     case DType::kF64:
       return fmt::format("__longlong_as_double(0x{:x}LL)", std::bit_cast<uint64_t>(number));
     case DType::kI64:
-    case DType::kI32: return fmt::format("((V){})", static_cast<int64_t>(number));
+    case DType::kI32:
+    case DType::kU64:
+    case DType::kU32: return fmt::format("((V){})", static_cast<int64_t>(number));
     default:
       return fmt::format("__int_as_float(0x{:x})",
                          std::bit_cast<uint32_t>(static_cast<float>(number)));

@@ -11,7 +11,7 @@
 
 namespace wsi::cuda {
 
-// What steps of `computed` compute in: "float", "double", "long long" or "int".
+// What steps of `computed` compute in: "float", "double" or an integer type.
 std::string_view ComputedName(DType computed);
 // Exactly this number, in that type.
 std::string NumberText(double number, DType computed);

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <bit>
-
 #include "runtime/backends/cuda/pointwise_formulas.h"
 
 namespace wsi::cuda {
@@ -18,7 +16,11 @@ std::string_view StoredName(DType dtype) {
     case DType::kBF16: return "BFloat16";
     case DType::kI64: return "long long";
     case DType::kI32: return "int";
+    case DType::kI16: return "short";
     case DType::kI8: return "signed char";
+    case DType::kU64: return "unsigned long long";
+    case DType::kU32: return "unsigned";
+    case DType::kU16: return "unsigned short";
     case DType::kU8: return "unsigned char";
     case DType::kBool: return "Truth";
   }
@@ -62,29 +64,29 @@ __device__ float Narrowed(float v) { return v; }
 __device__ float Narrowed(double v) { return ToOdd(v); }
 template <typename T> __device__ float Narrowed(T v) { return ToOdd((double)v); }
 
-template <typename T> struct Limits;
-template <> struct Limits<long long> {
-  static constexpr long long kLow = -9223372036854775807LL - 1, kHigh = 9223372036854775807LL;
+// The smallest and the largest number of an integer type, and of floats those that are not
+// inside any more.
+template <typename T> struct Limits {
+  static constexpr bool kSigned = (T)-1 < (T)0;
+  static constexpr int kBits = 8 * sizeof(T) - (kSigned ? 1 : 0);
+  static constexpr T kHigh = (T)(((1ULL << (kBits - 1)) - 1) * 2 + 1);
+  static constexpr T kLow = kSigned ? (T)(-(long long)kHigh - 1) : (T)0;
 };
-template <> struct Limits<int> { static constexpr long long kLow = -2147483648LL, kHigh = 2147483647LL; };
-template <> struct Limits<signed char> { static constexpr long long kLow = -128, kHigh = 127; };
-template <> struct Limits<unsigned char> { static constexpr long long kLow = 0, kHigh = 255; };
-
 template <typename To, typename F> __device__ To Cut(F v) {
+  const F beyond = (F)(1ULL << (Limits<To>::kBits - 1)) * 2;
   if (v != v) return 0;
-  if (v >= -(F)Limits<To>::kLow && Limits<To>::kLow < 0) return (To)Limits<To>::kHigh;
-  if (v >= (F)Limits<To>::kHigh && Limits<To>::kLow == 0) return (To)Limits<To>::kHigh;
-  if (v <= (F)Limits<To>::kLow) return (To)Limits<To>::kLow;
+  if (v >= beyond) return Limits<To>::kHigh;
+  if (v <= (F)Limits<To>::kLow) return Limits<To>::kLow;
   return (To)v;
 }
 template <typename To> __device__ To Saturated(float v) { return Cut<To>(v); }
 template <typename To> __device__ To Saturated(double v) { return Cut<To>(v); }
-template <typename To> __device__ To Saturated(long long v) {
-  return (To)(v < Limits<To>::kLow ? Limits<To>::kLow : v > Limits<To>::kHigh ? Limits<To>::kHigh : v);
+template <typename To, typename From> __device__ To Saturated(From v) {
+  if (v < 0) {
+    return (long long)v < (long long)Limits<To>::kLow ? Limits<To>::kLow : (To)v;
+  }
+  return (unsigned long long)v > (unsigned long long)Limits<To>::kHigh ? Limits<To>::kHigh : (To)v;
 }
-template <typename To> __device__ To Saturated(int v) { return Saturated<To>((long long)v); }
-template <typename To> __device__ To Saturated(signed char v) { return Saturated<To>((long long)v); }
-template <typename To> __device__ To Saturated(unsigned char v) { return Saturated<To>((long long)v); }
 
 template <typename From> __device__ void Store(From v, float& out) { out = (float)v; }
 template <typename From> __device__ void Store(From v, double& out) { out = (double)v; }
@@ -96,48 +98,11 @@ template <typename From, typename To> __device__ void Store(From v, To& out) { o
 template <typename T, int N> struct __align__(sizeof(T) * N <= 16 ? sizeof(T) * N : 16) Pack { T v[N]; };
 )";
 
-std::string Declarations(const PointwiseSource& s) {
-  std::string text = fmt::format("typedef {} V;\n", ComputedName(s.computed));
-  text += fmt::format("constexpr int kWidth = {}, kRank = {}, kOperands = {};\n", s.width, s.rank,
-                      s.inputs.size() + 1);
-  text += "struct Operands { void* at[kOperands]; };\n";
-  text += "struct Axes { long long sizes[kRank]; long long strides[kOperands][kRank]; };\n";
-  text += PointwiseFunctions(s.computed);
-  return text;
-}
-
-// A pack's first element in every operand. Along the innermost axis packs are counted.
-constexpr std::string_view kLocate = R"(
-    long long rest = pack * kWidth;
-    long long at[kOperands] = {};
-    if (kRank == 1) {
-      for (int n = 0; n < kOperands; ++n) at[n] = rest * axes.strides[n][0];
-    } else {
-      for (int i = kRank - 1; i >= 0; --i) {
-        const long long outer = rest / axes.sizes[i];
-        const long long along = rest - outer * axes.sizes[i];
-        for (int n = 0; n < kOperands; ++n) at[n] += along * axes.strides[n][i];
-        rest = outer;
-      }
-    }
-)";
-
-std::string LoadInput(const PointwiseSource& s, size_t i) {
-  const std::string_view type = StoredName(s.inputs[i]);
-  if (s.still[i] || s.width == 1) {
-    return fmt::format("    const {0} p{1} = *((const {0}*)operands.at[{1}] + at[{1}]);\n", type,
-                       i);
-  }
-  return fmt::format(
-      "    const Pack<{0}, kWidth> p{1} = "
-      "*(const Pack<{0}, kWidth>*)((const {0}*)operands.at[{1}] + at[{1}]);\n",
-      type, i);
-}
-
-std::string Element(const PointwiseSource& s, size_t i) {
-  return s.still[i] || s.width == 1 ? fmt::format("Load(p{})", i)
-                                    : fmt::format("Load(p{}.v[i])", i);
-}
+struct Widths {
+  int width = 1;
+  std::vector<bool> still;
+  bool IsPack(size_t i) const { return width > 1 && !still[i]; }
+};
 
 std::string OperandText(const PointwiseOperand& operand, DType computed) {
   switch (operand.kind) {
@@ -148,55 +113,182 @@ std::string OperandText(const PointwiseOperand& operand, DType computed) {
   return {};
 }
 
-// The steps on one element, whose last is `result`.
-Result<std::string> Steps(const PointwiseSource& s) {
+// Loads input i, whose address is operands.at[i] + at[i], as p<i>.
+std::string LoadText(std::span<const DType> inputs, const Widths& widths, size_t i) {
+  const std::string_view type = StoredName(inputs[i]);
+  const std::string of =
+      widths.IsPack(i) ? fmt::format("Pack<{}, kWidth>", type) : std::string(type);
+  return fmt::format(
+      "    const {0} p{1} = *(const {0}*)((const {2}*)operands.at[{1}] + at[{1}]);\n", of, i, type);
+}
+
+std::string ElementText(const Widths& widths, size_t i) {
+  return widths.IsPack(i) ? fmt::format("Load(p{}.v[i])", i) : fmt::format("Load(p{})", i);
+}
+
+// The steps t<i> on element i of the packs p<j>.
+Result<std::string> StepsText(const PointwiseProgram& program, size_t inputs, DType computed,
+                              const Widths& widths) {
   std::string text;
-  if (s.program == nullptr) return fmt::format("      const auto result = {};\n", Element(s, 0));
-  for (size_t i = 0; i < s.inputs.size(); ++i) {
-    text += fmt::format("      const V x{} = (V){};\n", i, Element(s, i));
+  for (size_t i = 0; i < inputs; ++i) {
+    text += fmt::format("      const V x{} = (V){};\n", i, ElementText(widths, i));
   }
-  size_t number = 0;
-  for (const PointwiseStep& step : s.program->steps) {
+  for (size_t number = 0; number < program.steps.size(); ++number) {
+    const PointwiseStep& step = program.steps[number];
     std::vector<std::string> operands;
     for (const PointwiseOperand& operand : step.used()) {
-      operands.push_back(OperandText(operand, s.computed));
+      operands.push_back(OperandText(operand, computed));
     }
-    WSI_ASSIGN_OR_RETURN(const std::string formula, FormulaText(step, operands, s.computed));
-    text += fmt::format("      const V t{} = {};\n", number++, formula);
+    WSI_ASSIGN_OR_RETURN(const std::string formula, FormulaText(step, operands, computed));
+    text += fmt::format("      const V t{} = {};\n", number, formula);
   }
-  return text + fmt::format("      const V result = t{};\n", number - 1);
+  return text;
+}
+
+// Integers of a program wrap around, those of a cast saturate.
+std::string Preamble(bool casts, DType computed) {
+  std::string text = casts ? "#define SATURATED Saturated\n"
+                           : "template <typename To, typename From> __device__ To Wrapped(From v) "
+                             "{ return (To)v; }\n#define SATURATED Wrapped\n";
+  text += kPrelude;
+  text += fmt::format("typedef {} V;\n", ComputedName(computed));
+  text += PointwiseFunctions(computed);
+  return text;
+}
+
+// Where item `index` of axes lies, added to `at`.
+constexpr std::string_view kLocate = R"(
+template <typename Axes, int kRank, int kOperands>
+__device__ void Locate(const Axes& axes, long long index, long long (&at)[kOperands]) {
+  if (kRank == 1) {
+    for (int n = 0; n < kOperands; ++n) at[n] += index * axes.strides[n][0];
+    return;
+  }
+#pragma unroll
+  for (int i = kRank - 1; i >= 0; --i) {
+    const long long outer = index / axes.sizes[i];
+    const long long along = index - outer * axes.sizes[i];
+#pragma unroll
+    for (int n = 0; n < kOperands; ++n) at[n] += along * axes.strides[n][i];
+    index = outer;
+  }
+}
+)";
+
+std::string AxesText(std::string_view name, int rank, size_t operands) {
+  return fmt::format("struct {0} {{ long long sizes[{1}]; long long strides[{2}][{1}]; }};\n", name,
+                     rank, operands);
 }
 
 }  // namespace
 
 Result<std::string> MakePointwiseSource(const PointwiseSource& s) {
-  WSI_ASSIGN_OR_RETURN(const std::string steps, Steps(s));
-  // Integers of a program wrap around, those of a cast saturate.
-  const bool casts = s.program == nullptr;
-  std::string text = casts ? "#define SATURATED Saturated\n"
-                           : "template <typename To, typename From> __device__ To Wrapped(From v) "
-                             "{ return (To)v; }\n#define SATURATED Wrapped\n";
-  text += kPrelude;
-  text += Declarations(s);
-  const std::string_view stored = StoredName(s.output);
+  const Widths widths = {s.width, s.still};
+  const size_t operands = s.inputs.size() + s.results.size();
+  std::string text = Preamble(s.program == nullptr, s.computed);
+  text += kLocate;
+  text += AxesText("Axes", s.rank, operands);
   text += fmt::format(
+      "constexpr int kWidth = {}, kOperands = {};\n"
+      "struct Operands {{ void* at[kOperands]; }};\n"
       "extern \"C\" __global__ void __launch_bounds__(256) {}(Operands operands, Axes axes, "
       "long long packs) {{\n"
       "  const long long step = (long long)gridDim.x * blockDim.x;\n"
       "  for (long long pack = (long long)blockIdx.x * blockDim.x + threadIdx.x; pack < packs; "
-      "pack += step) {{",
-      kPointwiseKernel);
+      "pack += step) {{\n"
+      "    long long at[kOperands] = {{}};\n"
+      "    Locate<Axes, {}, kOperands>(axes, pack * kWidth, at);\n",
+      s.width, operands, kPointwiseKernel, s.rank);
+  for (size_t i = 0; i < s.inputs.size(); ++i) text += LoadText(s.inputs, widths, i);
+  for (size_t r = 0; r < s.results.size(); ++r) {
+    text += fmt::format("    Pack<{}, kWidth> y{};\n", StoredName(s.results[r].dtype), r);
+  }
+  text += "#pragma unroll\n    for (int i = 0; i < kWidth; ++i) {\n";
+  if (s.program == nullptr) {
+    text += fmt::format("      const auto t0 = {};\n", ElementText(widths, 0));
+  } else {
+    WSI_ASSIGN_OR_RETURN(const std::string steps,
+                         StepsText(*s.program, s.inputs.size(), s.computed, widths));
+    text += steps;
+  }
+  for (size_t r = 0; r < s.results.size(); ++r) {
+    text += fmt::format("      Store(t{}, y{}.v[i]);\n", s.results[r].step, r);
+  }
+  text += "    }\n";
+  for (size_t r = 0; r < s.results.size(); ++r) {
+    text += fmt::format("    *(Pack<{0}, kWidth>*)(({0}*)operands.at[{1}] + at[{1}]) = y{2};\n",
+                        StoredName(s.results[r].dtype), s.inputs.size() + r, r);
+  }
+  return text + "  }\n}\n";
+}
+
+Result<std::string> MakeSumSource(const SumSource& s) {
+  const Widths widths = {1, std::vector<bool>(s.inputs.size())};
+  WSI_ASSIGN_OR_RETURN(const std::string steps,
+                       StepsText(*s.program, s.inputs.size(), s.computed, widths));
+  std::string text = Preamble(false, s.computed);
   text += kLocate;
-  for (size_t i = 0; i < s.inputs.size(); ++i) text += LoadInput(s, i);
+  text += AxesText("Kept", s.kept_rank, s.inputs.size());
+  text += AxesText("Summed", s.summed_rank, s.inputs.size());
   text += fmt::format(
-      "    Pack<{0}, kWidth> y;\n#pragma unroll\n    for (int i = 0; i < kWidth; ++i) {{\n",
-      stored);
+      "constexpr int kOperands = {}, kResults = {}, kColumns = {}, kRows = {};\n"
+      "struct Operands {{ void* at[kOperands]; }};\nstruct Results {{ void* at[kResults]; }};\n",
+      s.inputs.size(), s.results.size(), s.columns, kSumThreads / s.columns);
+  text += fmt::format(R"(
+extern "C" __global__ void __launch_bounds__({0}) {1}(Operands operands, Kept kept, Summed summed,
+    long long count, long long terms, long long part, double* partial) {{
+  __shared__ double shared[kRows][kColumns];
+  const int column = threadIdx.x % kColumns, row = threadIdx.x / kColumns;
+  const long long end = min(terms, (blockIdx.y + 1LL) * part);
+  for (long long first = (long long)blockIdx.x * kColumns; first < count;
+       first += (long long)gridDim.x * kColumns) {{
+    double sums[kResults] = {{}};
+    const long long result = first + column;
+    long long base[kOperands] = {{}};
+    if (result < count) Locate<Kept, {2}, kOperands>(kept, result, base);
+    for (long long term = blockIdx.y * part + row; result < count && term < end; term += kRows) {{
+      long long at[kOperands];
+      for (int n = 0; n < kOperands; ++n) at[n] = base[n];
+      Locate<Summed, {3}, kOperands>(summed, term, at);
+)",
+                      kSumThreads, kPartialSums, s.kept_rank, s.summed_rank);
+  for (size_t i = 0; i < s.inputs.size(); ++i) text += LoadText(s.inputs, widths, i);
   text += steps;
-  text += fmt::format(
-      "      Store(result, y.v[i]);\n    }}\n"
-      "    *(Pack<{0}, kWidth>*)(({0}*)operands.at[{1}] + at[{1}]) = y;\n  }}\n}}\n",
-      stored, s.inputs.size());
-  return text;
+  for (size_t r = 0; r < s.results.size(); ++r) {
+    text += fmt::format("      sums[{}] += (double)t{};\n", r, s.results[r].step);
+  }
+  text += R"(    }
+    for (int r = 0; r < kResults; ++r) {
+      __syncthreads();
+      shared[row][column] = sums[r];
+      __syncthreads();
+      for (int half = kRows / 2; half > 0; half /= 2) {
+        if (row < half) shared[row][column] += shared[row + half][column];
+        __syncthreads();
+      }
+      if (row == 0 && result < count) {
+        partial[((long long)r * gridDim.y + blockIdx.y) * count + result] = shared[0][column];
+      }
+    }
+  }
+}
+)";
+  text += fmt::format(R"(
+extern "C" __global__ void {}(Results results, long long count, int parts, double factor,
+                              const double* partial) {{
+  const long long step = (long long)gridDim.x * blockDim.x;
+  for (long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x; i < count; i += step) {{
+    for (int r = 0; r < kResults; ++r) {{
+      double total = 0;
+      for (int p = 0; p < parts; ++p) total += partial[((long long)r * parts + p) * count + i];
+      total *= factor;
+)",
+                      kFinishSums);
+  for (size_t r = 0; r < s.results.size(); ++r) {
+    text += fmt::format("      if (r == {0}) Store(total, (({1}*)results.at[{0}])[i]);\n", r,
+                        StoredName(s.results[r].dtype));
+  }
+  return text + "    }\n  }\n}\n";
 }
 
 }  // namespace wsi::cuda

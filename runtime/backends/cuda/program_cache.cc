@@ -81,7 +81,7 @@ Result<std::string> ProgramCache::Compile(const std::string& source,
 Result<std::string> ProgramCache::Code(const std::string& source) {
   WSI_ASSIGN_OR_RETURN(const std::string architecture, Architecture());
   if (folder_.empty()) return Compile(source, architecture);
-  const std::string key = fmt::format("{}\n{}\n{}", architecture, CUDA_VERSION, source);
+  const std::string key = fmt::format("{}\n{}\n{}", architecture, CUDART_VERSION, source);
   const std::string hash = HashBytes(std::as_bytes(std::span(key))).ToHex();
   const std::string path = fmt::format("{}/{}.cubin", folder_, hash);
   std::error_code error;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "runtime/backends/cuda/libraries.h"
+#include "runtime/base/checked.h"
 
 namespace wsi::cuda {
 

@@ -283,7 +283,7 @@ KernelResult CompileReduction(const LaunchSpec& launch, Context& context) {
   const bool widens = sums && IsFloat(dtype) && check.output_type(0) == DType::kF32;
   if (!widens) check.OutputIs(0, dtype);
   WSI_RETURN_IF_ERROR(check.status());
-  return ForElement(launch, dtype, [&]<typename T>(std::type_identity<T>) -> KernelResult {
+  const auto compile = [&]<typename T>(std::type_identity<T>) -> KernelResult {
     if (launch.op == "ReduceProd") return CompileFold<Product, T, T>(r, context);
     if (launch.op == "ReduceMax") return CompileFold<Largest, T, T>(r, context);
     if (launch.op == "ReduceMin") return CompileFold<Smallest, T, T>(r, context);
@@ -291,7 +291,14 @@ KernelResult CompileReduction(const LaunchSpec& launch, Context& context) {
       if (widens) return CompileSums<T, float>(r, context);
     }
     return CompileSums<T, T>(r, context);
-  });
+  };
+  switch (dtype) {
+    case DType::kI64: return compile(std::type_identity<int64_t>{});
+    case DType::kI32: return compile(std::type_identity<int32_t>{});
+    case DType::kU8:
+    case DType::kBool: return compile(std::type_identity<uint8_t>{});
+    default: return ForFloat(launch, dtype, compile);
+  }
 }
 
 }  // namespace wsi::cuda
