@@ -98,10 +98,19 @@ class BadModel(ProgramTest):
     def test_what_this_build_cannot_do(self):
         path = self.folder / "tiny.onnx"
         write_tiny_model(path)
-        for option in (("--device", "cuda"), ("--memory", "stream")):
+        for option in (("--device", "tpu"), ("--memory", "stream")):
             with self.subTest(option=option):
                 self.fail_with(USAGE, "wsic", "compile", path, "-o", self.folder / "out.plan",
                                *option, saying=option[0])
+
+    def test_a_gpu_that_is_not_there(self):
+        path, plan = self.folder / "tiny.onnx", self.folder / "cuda.plan"
+        write_tiny_model(path)
+        self.succeed("wsic", "compile", path, "-o", plan, "--device", "cuda")
+        said = json.loads(self.succeed("wsirun", "doctor", "--json").stdout)["cuda"]
+        if "compute capability" in said:
+            self.skipTest("this machine has a GPU")
+        self.fail_with(DEVICE, "wsirun", "bench", plan, saying="cuda")
 
     def test_budgets_that_nothing_fits(self):
         path = self.folder / "tiny.onnx"

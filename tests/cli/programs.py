@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 BIN = pathlib.Path(os.environ["WSI_BIN"])
 DATA = pathlib.Path(os.environ.get("WSI_TEST_DATA", "../shared/data"))
-OK, DIFFERENCE, USAGE, INVALID, RESOURCES, IO, NUMERIC, PREEMPTED = 0, 1, 2, 3, 4, 5, 6, 75
+OK, DIFFERENCE, USAGE, INVALID, RESOURCES, IO, NUMERIC, DEVICE, PREEMPTED = 0, 1, 2, 3, 4, 5, 6, 8, 75
 
 
 def command(program, *arguments):

@@ -49,8 +49,8 @@ const std::map<std::string, std::set<std::string>>& Arrows() {
         "runtime/memory", "runtime/executor", "runtime/slides", "runtime/train"}},
       {"tools/wsi-onnx-conformance",
        {"frontends/onnx", "passes", "compiler/ir", "compiler/ops", "compiler/pass", "runtime/base",
-        "runtime/plan", "runtime/backends", "runtime/backends/cpu", "runtime/backends/reference",
-        "runtime/executor"}},
+        "runtime/plan", "runtime/backends", "runtime/backends/cpu", "runtime/backends/cuda",
+        "runtime/backends/reference", "runtime/executor"}},
       {"tools/wsi-model", {"models", "frontends/onnx", "runtime/base"}},
   };
   return arrows;
@@ -59,11 +59,11 @@ const std::map<std::string, std::set<std::string>>& Arrows() {
 // Libraries' headers by prefix, and the one folder that may include them.
 const std::map<std::string, std::string>& Confined() {
   static const std::map<std::string, std::string> confined = {
-      {"dnnl", "runtime/backends/cpu"},   {"oneapi/dnnl", "runtime/backends/cpu"},
-      {"cudnn", "runtime/backends/cuda"}, {"cuda", "runtime/backends/cuda"},
+      {"dnnl", "runtime/backends/cpu"},    {"oneapi/dnnl", "runtime/backends/cpu"},
+      {"cudnn", "runtime/backends/cuda"},  {"cuda", "runtime/backends/cuda"},
       {"cublas", "runtime/backends/cuda"}, {"nvrtc", "runtime/backends/cuda"},
-      {"mpi.h", "runtime/comm"},          {"nccl.h", "runtime/comm"},
-      {"openslide", "runtime/slides"},    {"tiff", "runtime/slides"},
+      {"mpi.h", "runtime/comm"},           {"nccl.h", "runtime/comm"},
+      {"openslide", "runtime/slides"},     {"tiff", "runtime/slides"},
       {"onnx/", "frontends/onnx"},
   };
   return confined;

@@ -12,6 +12,7 @@
 #include "passes/lower.h"
 #include "passes/pipeline.h"
 #include "runtime/backends/cpu/cpu_backend.h"
+#include "runtime/backends/cuda/cuda_backend.h"
 #include "runtime/backends/reference/reference_backend.h"
 #include "runtime/executor/executor.h"
 #include "runtime/plan/plan_types.h"
@@ -64,7 +65,7 @@ Status RefuseRandomness(const Graph& graph, int64_t opset) {
 }
 
 // The model as an inference plan in a file.
-Status CompileCase(const std::string& model, const CaseData& data, bool is_reference,
+Status CompileCase(const std::string& model, const CaseData& data, std::string_view device,
                    const std::string& plan_path) {
   TensorStore tensors;
   ImportOptions import;
@@ -73,13 +74,14 @@ Status CompileCase(const std::string& model, const CaseData& data, bool is_refer
   WSI_RETURN_IF_ERROR(RefuseRandomness(graph, data.interface.opset));
   PassContext silent([](std::string_view, std::string_view) {});
   PipelineOptions options;
+  const bool is_reference = device == "reference";
   options.widen = is_reference;
   options.loss = LossKind::kNone;
   WSI_ASSIGN_OR_RETURN(const CompiledGraphs graphs,
                        CompileGraphs(std::move(graph), options, silent));
   const ProgramSource program{"infer", &graphs.infer};
   WSI_ASSIGN_OR_RETURN(LoweredPlan lowered, LowerToPlan({&program, 1}));
-  lowered.plan.set_device(is_reference ? "reference" : "cpu");
+  lowered.plan.set_device(std::string(device));
   lowered.plan.set_precision(is_reference ? "fp64" : "fp32");
   NoSync no_sync;
   return WritePlan(plan_path, lowered.plan, [&](int i) { return lowered.Data(i); },
@@ -169,25 +171,28 @@ Result<std::vector<std::string>> FindCases(const std::string& folder) {
 }
 
 Result<ConformanceRunner> ConformanceRunner::Make(const std::string& device) {
-  if (device == "cuda") {
-    return UsageError("--device cuda: this build has no CUDA backend; use cpu or reference");
-  }
-  const bool is_reference = device == "reference";
-  if (!is_reference && device != "cpu") {
-    return UsageError(fmt::format("--device {}: there are cpu and reference", device));
+  std::unique_ptr<Backend> backend;
+  if (device == "cpu") {
+    backend = MakeCpuBackend({.threads = 2});
+  } else if (device == "reference") {
+    backend = MakeReferenceBackend();
+  } else if (device == "cuda") {
+    WSI_ASSIGN_OR_RETURN(backend, MakeCudaBackend({}));
+  } else {
+    return UsageError(fmt::format("--device {}: there are cpu, cuda and reference", device));
   }
   std::string scratch = (fs::temp_directory_path() / "wsi-conformance-XXXXXX").string();
   if (::mkdtemp(scratch.data()) == nullptr) {
     return IoError(fmt::format("{}: no folder for plans can be made", scratch));
   }
-  return ConformanceRunner(std::move(scratch), is_reference);
+  return ConformanceRunner(std::move(scratch), std::move(backend));
 }
 
-ConformanceRunner::ConformanceRunner(std::string scratch, bool is_reference)
-    : scratch_(std::move(scratch)), is_reference_(is_reference) {}
+ConformanceRunner::ConformanceRunner(std::string scratch, std::unique_ptr<Backend> backend)
+    : scratch_(std::move(scratch)), backend_(std::move(backend)) {}
 
 ConformanceRunner::ConformanceRunner(ConformanceRunner&& other) noexcept
-    : scratch_(std::exchange(other.scratch_, {})), is_reference_(other.is_reference_) {}
+    : scratch_(std::exchange(other.scratch_, {})), backend_(std::move(other.backend_)) {}
 
 ConformanceRunner::~ConformanceRunner() {
   std::error_code ignored;
@@ -198,12 +203,10 @@ Status ConformanceRunner::RunData(const std::string& folder, const std::string& 
                                   CaseResult& result) {
   WSI_ASSIGN_OR_RETURN(const CaseData found, ReadCase(folder, data));
   const std::string plan_path = scratch_ + "/case.plan";
-  WSI_RETURN_IF_ERROR(CompileCase(folder + "/model.onnx", found, is_reference_, plan_path));
+  WSI_RETURN_IF_ERROR(CompileCase(folder + "/model.onnx", found, backend_->name(), plan_path));
   WSI_ASSIGN_OR_RETURN(const PlanFile file, ReadPlan(plan_path));
-  const std::unique_ptr<Backend> backend =
-      is_reference_ ? MakeReferenceBackend() : MakeCpuBackend({.threads = 2});
   WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
-                       Executor::Make(&file, backend.get()));
+                       Executor::Make(&file, backend_.get()));
   WSI_RETURN_IF_ERROR(WriteInputs(*executor, found.inputs));
   const Result<double> ran = executor->Run(0, kAllPhases);
   if (!ran.ok()) {

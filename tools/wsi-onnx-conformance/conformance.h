@@ -7,9 +7,11 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "runtime/backends/backend.h"
 #include "runtime/base/status.h"
 
 namespace wsi {
@@ -39,7 +41,7 @@ Result<std::vector<std::string>> FindCases(const std::string& folder);
 // Runs cases one after the other. Not thread-safe.
 class ConformanceRunner {
  public:
-  // `device`: "cpu" or "reference"; kUsage for any other.
+  // `device`: "cpu", "cuda" or "reference"; kUsage for any other, kDevice where it is missing.
   static Result<ConformanceRunner> Make(const std::string& device);
   ConformanceRunner(ConformanceRunner&& other) noexcept;
   ~ConformanceRunner();
@@ -48,11 +50,11 @@ class ConformanceRunner {
   CaseResult Run(const std::string& folder, const std::string& name);
 
  private:
-  ConformanceRunner(std::string scratch, bool is_reference);
+  ConformanceRunner(std::string scratch, std::unique_ptr<Backend> backend);
   Status RunData(const std::string& folder, const std::string& data, CaseResult& result);
 
   std::string scratch_;  // A folder for plans, removed at the end.
-  bool is_reference_ = false;
+  std::unique_ptr<Backend> backend_;
 };
 
 // What became of the cases of each operator.

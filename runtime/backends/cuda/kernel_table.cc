@@ -11,6 +11,9 @@ namespace {
 constexpr std::string_view kNotLaunched = "it is no launch in a plan";
 constexpr std::string_view kFolded = "it is folded away at compile time";
 
+constexpr std::string_view kNotYet =
+    "this backend has none of it yet; compile the plan with --device cpu";
+
 constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "Abs", .compile = CompilePointwise},
     {.op = "AccumulateGrad", .compile = CompilePointwise},
@@ -27,7 +30,11 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "BatchNormGradFrozen", .compile = CompileBatchNormGradFrozen},
     {.op = "BatchNormGradStats", .compile = CompileBatchNormGradStats},
     {.op = "BatchNormStats", .compile = CompileBatchNormStats},
+    {.op = "BatchNormTrain",
+     .none_because = "a plan launches BatchNormStats and BatchNormApply instead"},
+    {.op = "BatchNormalization", .none_because = "the norm pass rewrites it"},
     {.op = "Cast", .compile = CompileCast},
+    {.op = "CastLike", .none_because = "it is imported as Cast"},
     {.op = "Ceil", .compile = CompilePointwise},
     {.op = "Clip", .compile = CompilePointwise},
     {.op = "ClipGrad", .compile = CompilePointwise},
@@ -65,6 +72,9 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "GlobalMaxPool", .compile = CompileGlobalMaxPool},
     {.op = "GlobalMaxPoolGrad", .compile = CompileGlobalMaxPoolGrad},
     {.op = "Greater", .compile = CompilePointwise},
+    {.op = "GridSample", .none_because = kNotYet},
+    {.op = "GridSampleGrad", .none_because = kNotYet},
+    {.op = "GridSampleGridGrad", .none_because = kNotYet},
     {.op = "GroupEnd", .none_because = kNotLaunched},
     {.op = "GroupNormGrad", .compile = CompileGroupNormGrad},
     {.op = "GroupNormalization", .compile = CompileGroupNormalization},
