@@ -86,8 +86,8 @@ int64_t ConvolutionProblem::WeightElements() const {
   return out_channels * (in_channels / groups) * Product(kernel);
 }
 double ConvolutionProblem::Flops() const {
-  return 2.0 * static_cast<double>(OutputElements()) *
-         static_cast<double>(WeightElements() / out_channels);
+  return 2.0 * static_cast<double>(OutputElements()) * static_cast<double>(WeightElements()) /
+         static_cast<double>(out_channels);
 }
 
 Status ConvolutionPlan::Run(const ConvolutionOperands& operands, void* workspace) const {

@@ -166,9 +166,9 @@ std::string DefaultCudaCacheFolder() {
     const char* value = std::getenv(name);
     return std::string(value == nullptr ? "" : value);
   };
-  if (const std::string own = variable("WSI_CACHE"); !own.empty()) return own;
-  if (const std::string user = variable("XDG_CACHE_HOME"); !user.empty()) return user + "/wsic";
-  const std::string home = variable("HOME");
+  if (std::string own = variable("WSI_CACHE"); !own.empty()) return own;
+  if (std::string user = variable("XDG_CACHE_HOME"); !user.empty()) return user + "/wsic";
+  std::string home = variable("HOME");
   return home.empty() ? "" : home + "/.cache/wsic";
 }
 

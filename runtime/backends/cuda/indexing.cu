@@ -83,7 +83,6 @@ __global__ void GatherElementsKernel(Axes<2> axes, int64_t count, int64_t stride
 
 enum class Scatter { kNone, kAdd, kMul, kMax, kMin };
 
-// Halves compute in fp32 and are rounded by every update, as they are stored.
 template <typename C>
 __device__ C Combine(Scatter how, C a, C b) {
   switch (how) {
@@ -99,16 +98,21 @@ __device__ C Combine(Scatter how, C a, C b) {
 template <typename T>
 __global__ void ScatterKernel(Axes<2> lines, int64_t count, int64_t length, int64_t index_stride,
                               int64_t stride, Scatter how, Indices indices, const T* updates,
-                              T* y) {
+                              Computed<T>* y) {
   for (int64_t i = FirstItem(); i < count; i += ItemStride()) {
     int64_t at[2];
     lines.Locate(i, at);
     for (int64_t j = 0; j < length; ++j) {
       const int64_t from = at[0] + j * index_stride;
-      T& element = y[at[1] + indices.At(from) * stride];
-      Store(Combine<Computed<T>>(how, Load(element), Load(updates[from])), element);
+      Computed<T>& element = y[at[1] + indices.At(from) * stride];
+      element = Combine<Computed<T>>(how, element, Load(updates[from]));
     }
   }
+}
+
+template <typename From, typename To>
+__global__ void ConvertKernel(const From* from, int64_t count, To* to) {
+  for (int64_t i = FirstItem(); i < count; i += ItemStride()) Store(Load(from[i]), to[i]);
 }
 
 // make(Unit()) for the type that moves `bytes` at once.
@@ -208,17 +212,26 @@ KernelResult CompileScatterElements(const LaunchSpec& launch, Context& context) 
   const int64_t index_stride = RowMajor(indices)[a_axis];
   const int64_t stride = RowMajor(x)[a_axis];
   const int64_t length = indices[axis];
-  const auto bytes = static_cast<size_t>(x.ByteCount(check.input_type(0)));
   const int64_t count = lines.Count();
+  const int64_t elements = x.ElementCount();
   return ForElement(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
+    // Halves are combined in fp32 and rounded once.
+    constexpr bool kWidens = !std::is_same_v<T, Computed<T>>;
+    if (kWidens) {
+      const Status s = context.scratch.Require(elements * Bytes{sizeof(Computed<T>)});
+      if (!s.ok()) return KernelResult(s);
+    }
     return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
-      if (a.outputs[0] != a.inputs[0] && bytes > 0) {
-        WSI_RETURN_IF_CUDA_ERROR(cudaMemcpyAsync(a.outputs[0], a.inputs[0], bytes,
-                                                 cudaMemcpyDeviceToDevice, context.stream));
+      auto* y = kWidens ? context.scratch.at<Computed<T>>(0) : a.output<Computed<T>>(0);
+      const unsigned grid = GridFor(elements);
+      if (kWidens || a.outputs[0] != a.inputs[0]) {
+        ConvertKernel<<<grid, kThreads, 0, context.stream>>>(a.input<T>(0), elements, y);
       }
       ScatterKernel<T><<<GridFor(count), kThreads, 0, context.stream>>>(
-          lines, count, length, index_stride, stride, how, index.Of(a, context), a.input<T>(2),
-          a.output<T>(0));
+          lines, count, length, index_stride, stride, how, index.Of(a, context), a.input<T>(2), y);
+      if (kWidens) {
+        ConvertKernel<<<grid, kThreads, 0, context.stream>>>(y, elements, a.output<T>(0));
+      }
       return LaunchStatus();
     });
   });

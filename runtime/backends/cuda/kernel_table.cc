@@ -11,9 +11,6 @@ namespace {
 constexpr std::string_view kNotLaunched = "it is no launch in a plan";
 constexpr std::string_view kFolded = "it is folded away at compile time";
 
-constexpr std::string_view kNotYet =
-    "this backend has none of it yet; compile the plan with --device cpu";
-
 constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "Abs", .compile = CompilePointwise},
     {.op = "AccumulateGrad", .compile = CompilePointwise},
@@ -72,9 +69,9 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "GlobalMaxPool", .compile = CompileGlobalMaxPool},
     {.op = "GlobalMaxPoolGrad", .compile = CompileGlobalMaxPoolGrad},
     {.op = "Greater", .compile = CompilePointwise},
-    {.op = "GridSample", .none_because = kNotYet},
-    {.op = "GridSampleGrad", .none_because = kNotYet},
-    {.op = "GridSampleGridGrad", .none_because = kNotYet},
+    {.op = "GridSample", .compile = CompileGridSample},
+    {.op = "GridSampleGrad", .compile = CompileGridSampleGrad},
+    {.op = "GridSampleGridGrad", .compile = CompileGridSampleGridGrad},
     {.op = "GroupEnd", .none_because = kNotLaunched},
     {.op = "GroupNormGrad", .compile = CompileGroupNormGrad},
     {.op = "GroupNormalization", .compile = CompileGroupNormalization},

@@ -51,6 +51,10 @@ KernelResult CompileScatterElements(const LaunchSpec& launch, Context& context);
 KernelResult CompileResample(const LaunchSpec& launch, Context& context);
 KernelResult CompileSpread(const LaunchSpec& launch, Context& context);  // GatherGrad, ResampleGrad
 
+KernelResult CompileGridSample(const LaunchSpec& launch, Context& context);
+KernelResult CompileGridSampleGrad(const LaunchSpec& launch, Context& context);
+KernelResult CompileGridSampleGridGrad(const LaunchSpec& launch, Context& context);
+
 KernelResult CompileReduction(const LaunchSpec& launch, Context& context);
 KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context);
 KernelResult CompileArgExtreme(const LaunchSpec& launch, Context& context);  // ArgMax, ArgMin

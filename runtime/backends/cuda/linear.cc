@@ -195,10 +195,8 @@ void CheckTypes(LaunchCheck& check) {
   if (check.output_type(0) != DType::kF32) check.OutputIs(0, check.input_type(0));
 }
 
-// A product over `outer` pairs of batches.
-struct Batches {
-  std::vector<std::array<Bytes, 3>> offsets;  // Of a, b and y.
-};
+// Where a, b and y of each product of a launch begin, in bytes.
+using Batches = std::vector<std::array<Bytes, 3>>;
 
 KernelResult MakeProductKernel(const LaunchSpec& launch, std::unique_ptr<Product> product,
                                Batches batches, std::unique_ptr<Kernel> addend, Context& context) {
@@ -212,7 +210,7 @@ KernelResult MakeProductKernel(const LaunchSpec& launch, std::unique_ptr<Product
       const std::array<const std::byte*, 1> inputs = {a.inputs[2]};
       WSI_RETURN_IF_ERROR(addend->Run({.inputs = inputs, .outputs = a.outputs}));
     }
-    for (const auto& at : batches.offsets) {
+    for (const auto& at : batches) {
       WSI_RETURN_IF_ERROR(product->Run(a.inputs[0] + at[0], a.inputs[1] + at[1],
                                        a.outputs[0] + at[2], context.scratch.at<std::byte>(0),
                                        context.stream));
@@ -293,7 +291,7 @@ KernelResult CompileGemm(const LaunchSpec& launch, Context& context) {
                          check.output_type(0), alpha, beta);
     if (!prepared.ok()) return prepared.WithContext(FaultText(launch, "no product"));
   }
-  return MakeProductKernel(launch, std::move(product), {{{0, 0, 0}}}, std::move(addend), context);
+  return MakeProductKernel(launch, std::move(product), {{0, 0, 0}}, std::move(addend), context);
 }
 
 KernelResult CompileMatMul(const LaunchSpec& launch, Context& context) {
@@ -341,7 +339,7 @@ KernelResult CompileMatMul(const LaunchSpec& launch, Context& context) {
             along * axes.strides[m][axis] * matrices[m]->rows * matrices[m]->columns * elements[m];
       }
     }
-    batches.offsets.push_back(at);
+    batches.push_back(at);
   }
   WSI_ASSIGN_OR_RETURN(std::unique_ptr<Product> product, context.cublas.MakeProduct());
   if (check.output(0).ElementCount() > 0) {

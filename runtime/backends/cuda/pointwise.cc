@@ -147,11 +147,11 @@ KernelResult CompileElements(const LaunchSpec& launch, const PointwiseProgram* p
       std::make_unique<PointwiseKernel>(kernel, axes, source, std::move(outputs), context.stream));
 }
 
-class SumKernel final : public Kernel {
+// Sums over axes in two steps. What is stored between them may lie where inputs do.
+class Sums {
  public:
-  SumKernel(cudaKernel_t partial, cudaKernel_t finish, const MergedAxes& kept,
-            const MergedAxes& summed, const SumSource& source, std::vector<size_t> outputs,
-            double factor, Context& context)
+  Sums(cudaKernel_t partial, cudaKernel_t finish, const MergedAxes& kept, const MergedAxes& summed,
+       const SumSource& source, std::vector<size_t> outputs, double factor, Context& context)
       : partial_(partial),
         finish_(finish),
         context_(context),
@@ -161,8 +161,8 @@ class SumKernel final : public Kernel {
         terms_(summed.Count()),
         columns_(source.columns),
         factor_(factor),
-        inputs_(source.inputs.size()),
         outputs_(std::move(outputs)),
+        operands_(source.inputs.size()),
         results_(outputs_.size()) {
     const int64_t groups = std::max<int64_t>(1, CeilDiv(count_, columns_));
     const int64_t rows = kSumThreads / columns_;
@@ -174,18 +174,27 @@ class SumKernel final : public Kernel {
     return static_cast<Bytes>(outputs_.size()) * parts_ * count_ * Bytes{sizeof(double)};
   }
 
-  Status Run(const LaunchArguments& a) override {
+  // Reads the inputs.
+  Status Begin(const LaunchArguments& a) {
     if (count_ == 0) return {};
-    std::vector<const std::byte*>& operands = operands_;
-    operands.assign(a.inputs.begin(), a.inputs.begin() + static_cast<std::ptrdiff_t>(inputs_));
-    for (size_t r = 0; r < outputs_.size(); ++r) results_[r] = a.outputs[outputs_[r]];
+    std::copy_n(a.inputs.begin(), operands_.size(), operands_.begin());
     auto* partial = context_.scratch.at<double>(0);
-    void* first[] = {
-        static_cast<void*>(operands.data()), kept_.data(), summed_.data(), &count_, &terms_, &part_,
-        static_cast<void*>(&partial)};
+    void* first[] = {static_cast<void*>(operands_.data()),
+                     kept_.data(),
+                     summed_.data(),
+                     &count_,
+                     &terms_,
+                     &part_,
+                     static_cast<void*>(&partial)};
     const dim3 grid(static_cast<unsigned>(std::min(CeilDiv(count_, columns_), kMostBlocks)),
                     static_cast<unsigned>(parts_));
-    WSI_RETURN_IF_ERROR(LaunchProgram(partial_, grid, first, context_.stream));
+    return LaunchProgram(partial_, grid, first, context_.stream);
+  }
+  // Writes the results.
+  Status Finish(const LaunchArguments& a) {
+    if (count_ == 0) return {};
+    for (size_t r = 0; r < outputs_.size(); ++r) results_[r] = a.outputs[outputs_[r]];
+    auto* partial = context_.scratch.at<double>(0);
     void* second[] = {static_cast<void*>(results_.data()), &count_, &parts_, &factor_,
                       static_cast<void*>(&partial)};
     return LaunchProgram(finish_, dim3(BlocksFor(count_)), second, context_.stream);
@@ -203,7 +212,6 @@ class SumKernel final : public Kernel {
   int columns_;
   int parts_ = 1;
   double factor_;
-  size_t inputs_;
   std::vector<size_t> outputs_;
   std::vector<const std::byte*> operands_;
   std::vector<std::byte*> results_;
@@ -219,9 +227,10 @@ MergedAxes MergeSome(const Domain& domain, const std::vector<int64_t>& axes, boo
   return MergeAxes(Shape::Make(sizes).value(), domain.strides);
 }
 
-KernelResult CompileSums(const LaunchSpec& launch, const PointwiseAttributes& kernel,
-                         DType computed, const std::vector<StoredStep>& results,
-                         std::vector<size_t> outputs, Context& context) {
+Result<std::unique_ptr<Sums>> CompileSums(const LaunchSpec& launch,
+                                          const PointwiseAttributes& kernel, DType computed,
+                                          const std::vector<StoredStep>& results,
+                                          std::vector<size_t> outputs, Context& context) {
   WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
   const MergedAxes kept = MergeSome(domain, kernel.axes, false);
   const MergedAxes summed = MergeSome(domain, kernel.axes, true);
@@ -239,10 +248,10 @@ KernelResult CompileSums(const LaunchSpec& launch, const PointwiseAttributes& ke
   if (!text.ok()) return CompileError(launch, text.status().message());
   WSI_ASSIGN_OR_RETURN(const cudaKernel_t partial, context.programs.Get(*text, kPartialSums));
   WSI_ASSIGN_OR_RETURN(const cudaKernel_t finish, context.programs.Get(*text, kFinishSums));
-  auto sum = std::make_unique<SumKernel>(partial, finish, kept, summed, source, std::move(outputs),
-                                         kernel.factor, context);
+  auto sum = std::make_unique<Sums>(partial, finish, kept, summed, source, std::move(outputs),
+                                    kernel.factor, context);
   WSI_RETURN_IF_ERROR(context.scratch.Require(sum->scratch_bytes()));
-  return std::unique_ptr<Kernel>(std::move(sum));
+  return sum;
 }
 
 // Checks the operands of the operator `op` on its own.
@@ -257,17 +266,6 @@ Status CheckSingle(const LaunchSpec& launch, const PointwiseOp& op, LaunchCheck&
   WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
   check.OutputIs(0, domain.shape);
   return check.status();
-}
-
-// Sums first, as what is stored may lie where inputs do.
-KernelResult Both(std::unique_ptr<Kernel> sums, std::unique_ptr<Kernel> elements) {
-  if (sums == nullptr) return elements;
-  if (elements == nullptr) return sums;
-  return MakeKernel(
-      [sums = std::move(sums), elements = std::move(elements)](const LaunchArguments& a) -> Status {
-        WSI_RETURN_IF_ERROR(sums->Run(a));
-        return elements->Run(a);
-      });
 }
 
 }  // namespace
@@ -321,7 +319,7 @@ KernelResult CompileProgram(const LaunchSpec& launch, Context& context) {
   }
   WSI_RETURN_IF_ERROR(check.status());
   const DType computed = wide ? DType::kF64 : DType::kF32;
-  std::unique_ptr<Kernel> sums;
+  std::unique_ptr<Sums> sums;
   std::unique_ptr<Kernel> elements;
   if (!outputs[1].empty()) {
     WSI_ASSIGN_OR_RETURN(sums,
@@ -331,7 +329,13 @@ KernelResult CompileProgram(const LaunchSpec& launch, Context& context) {
     WSI_ASSIGN_OR_RETURN(elements, CompileElements(launch, &kernel->program, computed, results[0],
                                                    outputs[0], context));
   }
-  return Both(std::move(sums), std::move(elements));
+  if (sums == nullptr) return elements;
+  return MakeKernel(
+      [sums = std::move(sums), elements = std::move(elements)](const LaunchArguments& a) -> Status {
+        WSI_RETURN_IF_ERROR(sums->Begin(a));
+        if (elements != nullptr) WSI_RETURN_IF_ERROR(elements->Run(a));
+        return sums->Finish(a);
+      });
 }
 
 }  // namespace wsi::cuda
