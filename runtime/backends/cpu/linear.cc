@@ -11,20 +11,43 @@
 namespace wsi::cpu {
 namespace {
 
+// Each block copies its rows of a and its columns of b once, so blocks are as large as
+// kWideBlock; a product has at least a block for every kBlockFlops of work, four where
+// that leaves them kNarrowBlock wide. Few rows: narrow blocks, so that a matrix-vector
+// product has many, of at least a page of the matrix each.
+void CutIntoBlocks(Product& p) {
+  constexpr int64_t kWideBlock = 1024;
+  constexpr int64_t kNarrowBlock = 128;
+  constexpr int64_t kVectorBlock = 64;
+  constexpr double kBlockFlops = 64e6;
+  const double flops =
+      2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  const auto wanted = static_cast<int64_t>(std::clamp(flops / kBlockFlops, 4.0, 256.0));
+  int64_t rows = std::max<int64_t>(1, CeilDiv(p.m, kWideBlock));
+  int64_t columns = std::max<int64_t>(1, CeilDiv(p.n, p.m >= 64 ? kWideBlock : kVectorBlock));
+  const auto can_cut = [](int64_t size, int64_t pieces) {
+    return size / (pieces + 1) >= kNarrowBlock;
+  };
+  while (rows * columns < wanted && (can_cut(p.m, rows) || can_cut(p.n, columns))) {
+    const bool by_rows =
+        can_cut(p.m, rows) && (p.m / rows >= p.n / columns || !can_cut(p.n, columns));
+    ++(by_rows ? rows : columns);
+  }
+  p.block_m = std::max<int64_t>(1, CeilDiv(p.m, rows));
+  p.block_n = std::max<int64_t>(1, CeilDiv(p.n, columns));
+  while (p.blocks() > ThreadPool::kMaxChunks / 64) {
+    p.block_m *= 2;
+    p.block_n *= 2;
+  }
+}
+
 Product MakeProduct(const Shape& a, const Shape& b, bool transpose_a, bool transpose_b) {
   Product p{.m = transpose_a ? a[-1] : a[-2],
             .n = transpose_b ? b[-2] : b[-1],
             .k = transpose_a ? a[-2] : a[-1],
             .transpose_a = transpose_a,
             .transpose_b = transpose_b};
-  p.block_m = std::clamp<int64_t>(p.m, 1, 256);
-  // Few rows: narrow blocks, so that a matrix-vector product has many; at least a
-  // page of the matrix each.
-  p.block_n = std::clamp<int64_t>(p.n, 1, p.m >= 64 ? 256 : 64);
-  while (CeilDiv(p.m, p.block_m) * CeilDiv(p.n, p.block_n) > ThreadPool::kMaxChunks / 64) {
-    p.block_m *= 2;
-    p.block_n *= 2;
-  }
+  CutIntoBlocks(p);
   return p;
 }
 
