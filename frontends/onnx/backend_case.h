@@ -12,7 +12,8 @@ namespace wsi {
 
 struct InterfaceValue {
   std::string name;
-  bool is_tensor = true;  // No sequence, optional or map.
+  bool is_tensor = true;
+  bool is_sequence = false;  // Neither: an optional or a map.
 };
 
 struct ModelInterface {
@@ -25,5 +26,8 @@ Result<ModelInterface> ReadModelInterface(const std::string& path);
 
 // The tensor in a file that holds one TensorProto.
 Result<Tensor> ReadTensorFile(const std::string& path);
+// The tensors in a file that holds one SequenceProto of them, or one TensorProto that they
+// are stacked in along its first axis, as some archives have them.
+Result<std::vector<Tensor>> ReadSequenceFile(const std::string& path);
 
 }  // namespace wsi

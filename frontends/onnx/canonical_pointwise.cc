@@ -9,6 +9,10 @@
 namespace wsi {
 
 Status ImportIdentity(NodeImport& n) {
+  if (Result<std::vector<ValueId>> sequence = n.InputSequence(0); sequence.ok()) {
+    n.SetSequence(std::move(sequence).value());
+    return {};
+  }
   WSI_RETURN_IF_ERROR(n.RequireInputs(1));
   n.SetOutput(0, n.Input(0));  // Another name: tied weights stay one parameter.
   return {};

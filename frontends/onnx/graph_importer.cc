@@ -226,8 +226,11 @@ void GraphImporter::ImportOutputs(const onnx::GraphProto& graph) {
   if (graph.output_size() == 0) state_.Report("graph", "", "has no outputs");
   std::vector<ValueId> seen;
   for (const onnx::ValueInfoProto& output : graph.output()) {
-    if (state_.sequences.contains(output.name())) {
-      state_.Report(output.name(), "output", "is a sequence; tensors can be outputs");
+    if (const auto at = state_.sequences.find(output.name()); at != state_.sequences.end()) {
+      for (size_t i = 0; i < at->second.size(); ++i) {
+        state_.graph.outputs.push_back(
+            OwnOutput(ElementName(output.name(), i), at->second[i], seen));
+      }
       continue;
     }
     const auto at = state_.values.find(output.name());

@@ -31,6 +31,7 @@ class InputBinder {
   explicit InputBinder(ImportState& state) : state_(state) {}
 
   Status Bind(const onnx::ValueInfoProto& input) {
+    if (input.type().has_sequence_type()) return BindSequence(input.name());
     if (!input.type().has_tensor_type()) return InvalidInput("is not a dense tensor");
     const auto& type = input.type().tensor_type();
     WSI_ASSIGN_OR_RETURN(const DType dtype, DTypeFromOnnx(type.elem_type()));
@@ -56,6 +57,26 @@ class InputBinder {
   }
 
  private:
+  // A sequence becomes its values, inputs of their own, which only given contents tell.
+  Status BindSequence(const std::string& name) {
+    const WeightMap* given = state_.options.input_contents;
+    std::vector<ValueId> values;
+    for (size_t i = 0; given != nullptr; ++i) {
+      const auto at = given->find(ElementName(name, i));
+      if (at == given->end()) break;
+      Value value;
+      value.name = at->first;
+      value.dtype = state_.GraphType(at->second.dtype());
+      value.shape = at->second.shape();
+      value.role = Role::kInput;
+      values.push_back(state_.graph.AddValue(std::move(value)));
+    }
+    if (values.empty()) return InvalidInput("is a sequence, whose length is not known");
+    state_.sequences[name] = std::move(values);
+    state_.values[name] = ValueId{};
+    return {};
+  }
+
   using Dimension = onnx::TensorShapeProto::Dimension;
 
   Result<int64_t> BindAxis(const Dimension& dim, int axis, int rank) {

@@ -90,6 +90,10 @@ std::string JoinProblems(const std::vector<Problem>& problems) {
 
 }  // namespace
 
+std::string ElementName(const std::string& sequence, size_t i) {
+  return fmt::format("{}.{}", sequence, i);
+}
+
 std::string Problem::ToString() const {
   std::string text = op.empty() ? node : fmt::format("{} '{}'", op, node);
   text += ": " + message;

@@ -17,6 +17,9 @@
 
 namespace wsi {
 
+// What value `i` of a sequence is called that is an input or an output of a model.
+std::string ElementName(const std::string& sequence, size_t i);
+
 inline constexpr int64_t kMinOpset = 7;
 inline constexpr int64_t kMaxOpset = 28;
 

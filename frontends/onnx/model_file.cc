@@ -137,6 +137,7 @@ Result<MessagePtr<Message>> ReadMessageFile(const std::string& path) {
 }  // namespace
 
 void ModelDeleter::operator()(onnx::ModelProto* model) const { delete model; }
+void ModelDeleter::operator()(onnx::SequenceProto* sequence) const { delete sequence; }
 void ModelDeleter::operator()(onnx::TensorProto* tensor) const { delete tensor; }
 
 Result<ModelPtr> ReadModelFile(const std::string& path) {
@@ -145,6 +146,10 @@ Result<ModelPtr> ReadModelFile(const std::string& path) {
 
 Result<TensorProtoPtr> ReadTensorProtoFile(const std::string& path) {
   return ReadMessageFile<onnx::TensorProto>(path);
+}
+
+Result<SequenceProtoPtr> ReadSequenceProtoFile(const std::string& path) {
+  return ReadMessageFile<onnx::SequenceProto>(path);
 }
 
 }  // namespace wsi

@@ -159,8 +159,12 @@ TEST(Structure, SequencesAreTheirValues) {
   outside.Node("SplitToSequence", {"x"}, {"s"}).Node("SequenceAt", {"s", "p"}, {"y"});
   EXPECT_THAT(ImportNodes(outside), HasSubstr("position is 4, the sequence has 4 values"));
   TestModel output(13);
-  output.Input("x", {4, 3}).Output("s").Node("SplitToSequence", {"x"}, {"s"});
-  EXPECT_THAT(ImportNodes(output), HasSubstr("output 's': is a sequence"));
+  output.Input("x", {4, 3}).Output("s").Constant("two", Ints({}, {2}));
+  output.Node("SplitToSequence", {"x", "two"}, {"t"}, {A("axis", 0)});
+  output.Node("Identity", {"t"}, {"s"});
+  EXPECT_EQ(ImportNodes(output),
+            "%s.0 : f32[2,3] = Slice(%x) {axes=[0], ends=[2], starts=[0], steps=[1]}\n"
+            "%s.1 : f32[2,3] = Slice(%x) {axes=[0], ends=[4], starts=[2], steps=[1]}\n");
 }
 
 }  // namespace

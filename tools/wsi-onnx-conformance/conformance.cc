@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "frontends/onnx/backend_case.h"
@@ -32,26 +33,39 @@ class NoSync final : public FileOps {
 struct CaseData {
   ModelInterface interface;
   WeightMap inputs;  // Those that the case gives, by name.
-  std::vector<Tensor> outputs;
+  std::vector<std::pair<std::string, Tensor>> outputs;
 };
+
+// The tensors of an input or output in the file `path`, under their names in the graph.
+Result<std::vector<std::pair<std::string, Tensor>>> ReadValue(const InterfaceValue& value,
+                                                              const std::string& path) {
+  std::vector<std::pair<std::string, Tensor>> named;
+  if (value.is_tensor) {
+    WSI_ASSIGN_OR_RETURN(Tensor tensor, ReadTensorFile(path));
+    named.emplace_back(value.name, std::move(tensor));
+  } else if (value.is_sequence) {
+    WSI_ASSIGN_OR_RETURN(std::vector<Tensor> tensors, ReadSequenceFile(path));
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      named.emplace_back(ElementName(value.name, i), std::move(tensors[i]));
+    }
+  } else {
+    return InvalidInput(fmt::format("'{}' is no tensor and no sequence", value.name));
+  }
+  return named;
+}
 
 Result<CaseData> ReadCase(const std::string& folder, const std::string& data) {
   CaseData found;
   WSI_ASSIGN_OR_RETURN(found.interface, ReadModelInterface(folder + "/model.onnx"));
   for (size_t i = 0; i < found.interface.inputs.size(); ++i) {
-    const InterfaceValue& input = found.interface.inputs[i];
-    const std::string path = fmt::format("{}/input_{}.pb", data, i);
-    if (!input.is_tensor) return InvalidInput(fmt::format("input '{}' is no tensor", input.name));
-    WSI_ASSIGN_OR_RETURN(Tensor tensor, ReadTensorFile(path));
-    found.inputs.emplace(input.name, std::move(tensor));
+    WSI_ASSIGN_OR_RETURN(
+        auto named, ReadValue(found.interface.inputs[i], fmt::format("{}/input_{}.pb", data, i)));
+    for (auto& [name, tensor] : named) found.inputs.emplace(name, std::move(tensor));
   }
   for (size_t i = 0; i < found.interface.outputs.size(); ++i) {
-    const InterfaceValue& output = found.interface.outputs[i];
-    if (!output.is_tensor) {
-      return InvalidInput(fmt::format("output '{}' is no tensor", output.name));
-    }
-    WSI_ASSIGN_OR_RETURN(Tensor tensor, ReadTensorFile(fmt::format("{}/output_{}.pb", data, i)));
-    found.outputs.push_back(std::move(tensor));
+    WSI_ASSIGN_OR_RETURN(
+        auto named, ReadValue(found.interface.outputs[i], fmt::format("{}/output_{}.pb", data, i)));
+    std::ranges::move(named, std::back_inserter(found.outputs));
   }
   return found;
 }
@@ -114,11 +128,17 @@ Status WriteInputs(Executor& executor, const WeightMap& inputs) {
 
 // The outputs of floating-point models may be wider than the model's.
 void CompareOutputs(const Executor& executor, const CaseData& data, CaseResult& result) {
+  const int outputs = executor.plan().programs(0).outputs_size();
+  if (static_cast<size_t>(outputs) != data.outputs.size()) {
+    result.outcome = Outcome::kFailed;
+    result.message = fmt::format("{} outputs, expected {}", outputs, data.outputs.size());
+    return;
+  }
   for (size_t i = 0; i < data.outputs.size(); ++i) {
     const Result<Tensor> output = executor.ReadOutput(0, static_cast<int>(i));
     Comparison comparison;
     if (output.ok()) {
-      comparison = Compare(*output, data.outputs[i], Tolerance(), true);
+      comparison = Compare(*output, data.outputs[i].second, Tolerance(), true);
     } else {
       comparison.agrees = false;
       comparison.message = output.status().message();
@@ -126,8 +146,7 @@ void CompareOutputs(const Executor& executor, const CaseData& data, CaseResult& 
     result.largest_difference = std::max(result.largest_difference, comparison.largest_difference);
     if (comparison.agrees || result.outcome == Outcome::kFailed) continue;
     result.outcome = Outcome::kFailed;
-    result.message =
-        fmt::format("output '{}': {}", data.interface.outputs[i].name, comparison.message);
+    result.message = fmt::format("output '{}': {}", data.outputs[i].first, comparison.message);
   }
 }
 
