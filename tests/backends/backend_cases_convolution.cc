@@ -82,6 +82,7 @@ void AddConvolutionCases(std::vector<BackendCase>& cases) {
       {"uneven", {3, 10, 12, 16}, 3, {2, 5}, {3, 1}, one, {0, 3, 1, 2}},
       {"dilated", {1, 13, 14, 17}, 16, {3, 3}, one, {2, 3}, {2, 3, 2, 3}},
       {"dilated_strided", {3, 13, 14, 3}, 17, {3, 2}, {2, 3}, {2, 1}, {1, 0, 0, 2}},
+      {"dilated_strided_groups", {1, 80, 70, 12}, 8, {3, 3}, {2, 2}, {2, 2}, {2, 2, 2, 2}, 2},
       {"large_pads", {1, 3, 4, 3}, 3, {3, 3}, one, one, {4, 5, 5, 4}},
       {"whole_image", {3, 5, 7, 16}, 17, {5, 7}, one, one, none},
       {"narrower_than_stride", {1, 7, 2, 3}, 17, {2, 3}, {1, 3}, one, {0, 0, 0, 1}},

@@ -58,6 +58,17 @@ bool SumsBFloat16(const Convolution& c) {
   return c.spatial == 2 && last.input >= last.stride;
 }
 
+// oneDNN has fast weight gradients for either alone.
+bool IsStridedAndDilated(const Convolution& c) {
+  bool strided = false;
+  bool dilated = false;
+  for (int i = 0; i < c.spatial; ++i) {
+    strided |= c.axis(i).stride > 1;
+    dilated |= c.axis(i).kernel > 1 && c.axis(i).dilation > 1;
+  }
+  return strided && dilated;
+}
+
 KernelResult CompileKind(const LaunchSpec& launch, const Convolution& c, ConvolutionKind kind,
                          Context& context) {
   if (c.groups > 1 && c.groups == c.window.channels && c.groups == c.output_channels) {
@@ -65,6 +76,10 @@ KernelResult CompileKind(const LaunchSpec& launch, const Convolution& c, Convolu
   }
   if (kind == ConvolutionKind::kWeightGrad && c.IsPointwise() && !c.IsConverted()) {
     return CompilePointwiseWeightGrad(c, context);
+  }
+  if (kind == ConvolutionKind::kWeightGrad && IsStridedAndDilated(c) &&
+      c.window.output_positions() > 0) {
+    return CompileTapWeightGrad(c, context);
   }
   const bool bias = kind == ConvolutionKind::kForward && HasInput(launch, 2);
   auto kernel = ConvolutionKernel::Make(c, kind, bias, context);

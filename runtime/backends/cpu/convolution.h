@@ -18,4 +18,7 @@ KernelResult CompileDepthwise(const Convolution& convolution, ConvolutionKind ki
 // REQUIRES: convolution.IsPointwise().
 KernelResult CompilePointwiseWeightGrad(const Convolution& convolution, Context& context);
 
+// REQUIRES: convolution.window.output_positions() > 0.
+KernelResult CompileTapWeightGrad(const Convolution& convolution, Context& context);
+
 }  // namespace wsi::cpu
