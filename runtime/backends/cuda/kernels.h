@@ -10,6 +10,8 @@ namespace wsi::cuda {
 KernelResult CompilePointwise(const LaunchSpec& launch, Context& context);
 KernelResult CompileProgram(const LaunchSpec& launch, Context& context);
 KernelResult CompileCast(const LaunchSpec& launch, Context& context);
+// The input, broadcast and cast to the output; part of other launches.
+KernelResult CompileBroadcast(const LaunchSpec& launch, Context& context);
 KernelResult CompileFill(const LaunchSpec& launch, Context& context);
 
 KernelResult CompileConv(const LaunchSpec& launch, Context& context);

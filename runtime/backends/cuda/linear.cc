@@ -222,23 +222,12 @@ KernelResult MakeProductKernel(const LaunchSpec& launch, std::unique_ptr<Product
 // The kernel that writes c, broadcast, into y.
 KernelResult MakeAddend(const LaunchSpec& launch, Context& context) {
   const Attributes none;
-  const OperandSpec& c = launch.inputs[2];
-  const OperandSpec& y = launch.outputs[0];
-  if (c.dtype == y.dtype) {
-    return CompileExpand({.op = "Expand",
-                          .node = launch.node,
-                          .attributes = none,
-                          .inputs = std::span(&c, 1),
-                          .outputs = std::span(&y, 1)},
-                         context);
-  }
-  const Attributes to = {{"to", std::string(DTypeName(y.dtype))}};
-  return CompileCast({.op = "Cast",
-                      .node = launch.node,
-                      .attributes = to,
-                      .inputs = std::span(&c, 1),
-                      .outputs = std::span(&y, 1)},
-                     context);
+  return CompileBroadcast({.op = launch.op,
+                           .node = launch.node,
+                           .attributes = none,
+                           .inputs = launch.inputs.subspan(2, 1),
+                           .outputs = launch.outputs},
+                          context);
 }
 
 Shape WithoutLast(const Shape& shape, int count) {

@@ -104,8 +104,9 @@ struct Domain {
   std::vector<AxisArray> strides;
 };
 
-Result<Domain> ReadDomain(const LaunchSpec& launch) {
-  Domain domain;
+// `at_least`: a shape that they broadcast to as well.
+Result<Domain> ReadDomain(const LaunchSpec& launch, const Shape& at_least = {}) {
+  Domain domain{.shape = at_least, .types = {}, .strides = {}};
   for (const OperandSpec& input : launch.inputs) {
     if (!input.present) return CompileError(launch, "wants every input");
     WSI_ASSIGN_OR_RETURN(domain.shape, BroadcastShapes(domain.shape, input.shape));
@@ -122,7 +123,7 @@ Result<Domain> ReadDomain(const LaunchSpec& launch) {
 KernelResult CompileElements(const LaunchSpec& launch, const PointwiseProgram* program,
                              DType computed, const std::vector<StoredStep>& results,
                              std::vector<size_t> outputs, Context& context) {
-  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
+  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch, launch.outputs[outputs[0]].shape));
   std::vector<AxisArray> strides = domain.strides;
   std::vector<DType> types = domain.types;
   for (const StoredStep& result : results) {
@@ -231,7 +232,7 @@ Result<std::unique_ptr<Sums>> CompileSums(const LaunchSpec& launch,
                                           const PointwiseAttributes& kernel, DType computed,
                                           const std::vector<StoredStep>& results,
                                           std::vector<size_t> outputs, Context& context) {
-  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch));
+  WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch, launch.outputs[outputs[0]].shape));
   const MergedAxes kept = MergeSome(domain, kernel.axes, false);
   const MergedAxes summed = MergeSome(domain, kernel.axes, true);
   const int last = domain.shape.rank() - 1;
@@ -290,6 +291,15 @@ KernelResult CompileCast(const LaunchSpec& launch, Context& context) {
   check.Require(check.String("to", "") == DTypeName(check.output_type(0)),
                 "attribute to is not the output's type");
   check.OutputIs(0, check.input(0));
+  WSI_RETURN_IF_ERROR(check.status());
+  return CompileElements(launch, nullptr, DType::kF32, {{0, check.output_type(0)}}, {0}, context);
+}
+
+KernelResult CompileBroadcast(const LaunchSpec& launch, Context& context) {
+  LaunchCheck check(launch);
+  WSI_RETURN_IF_ERROR(check.Operands("*", "*"));
+  const Result<Shape> shape = BroadcastShapes(check.input(0), check.output(0));
+  check.Require(shape.ok() && *shape == check.output(0), "the input does not broadcast");
   WSI_RETURN_IF_ERROR(check.status());
   return CompileElements(launch, nullptr, DType::kF32, {{0, check.output_type(0)}}, {0}, context);
 }
