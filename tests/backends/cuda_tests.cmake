@@ -5,4 +5,5 @@ if(WSI_HAVE_CUDA)
     SOURCES cuda_kernel_table_test.cc cuda_source_test.cc
     LIBS wsi_backend_cuda wsi_ops wsi_ir wsi_base)
   target_include_directories(cuda_source_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+  add_subdirectory(cuda_emulation)
 endif()
