@@ -7,8 +7,8 @@
 #include "runtime/backends/cpu/events.h"
 #include "runtime/backends/cpu/kernel_table.h"
 #include "runtime/backends/cpu/lanes.h"
-#include "runtime/backends/mapped_arena.h"
 #include "runtime/backends/cpu/onednn.h"
+#include "runtime/backends/mapped_arena.h"
 
 namespace wsi {
 namespace {

@@ -21,10 +21,7 @@ __device__ inline double Load(const double& v) { return v; }
 __device__ inline float Load(const __half& v) { return __half2float(v); }
 __device__ inline float Load(const __nv_bfloat16& v) { return __bfloat162float(v); }
 template <typename T>
-  requires std::is_integral_v<T>
-__device__ T Load(const T& v) {
-  return v;
-}
+requires std::is_integral_v<T> __device__ T Load(const T& v) { return v; }
 
 // To nearest, ties to even; one rounding from fp64 too.
 template <typename From>
@@ -40,10 +37,7 @@ __device__ inline void Store(double v, __half& out) { out = __double2half(v); }
 __device__ inline void Store(float v, __nv_bfloat16& out) { out = __float2bfloat16_rn(v); }
 __device__ inline void Store(double v, __nv_bfloat16& out) { out = __double2bfloat16(v); }
 template <typename From, typename T>
-  requires std::is_integral_v<T>
-__device__ void Store(From v, T& out) {
-  out = static_cast<T>(v);
-}
+requires std::is_integral_v<T> __device__ void Store(From v, T& out) { out = static_cast<T>(v); }
 
 // What values of a type are computed in: fp32 for halves.
 template <typename T>

@@ -6,8 +6,8 @@
 
 #include "runtime/backends/reference/element_types.h"
 #include "runtime/backends/reference/kernels.h"
-#include "runtime/backends/rows.h"
 #include "runtime/backends/reference/walk.h"
+#include "runtime/backends/rows.h"
 
 namespace wsi::reference {
 namespace {
