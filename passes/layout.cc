@@ -19,6 +19,7 @@ namespace {
 std::vector<int64_t> Permuted(const std::vector<int64_t>& values,
                               const std::vector<int64_t>& order) {
   std::vector<int64_t> result;
+  result.reserve(order.size());
   for (const int64_t i : order) result.push_back(values[static_cast<size_t>(i)]);
   return result;
 }

@@ -25,6 +25,7 @@ Result<PointwiseBlocks> PointwiseBlocks::Make(const LaunchSpec& launch,
   for (int axis = 0; axis < domain.rank(); ++axis) {
     if (domain[axis] == 1) continue;
     std::vector<int64_t> here;
+    here.reserve(all.size());
     for (const auto& strides : all) here.push_back(strides[static_cast<size_t>(axis)]);
     bool merges = !blocks.sizes_.empty();
     for (size_t k = 0; merges && k < here.size(); ++k) {
