@@ -115,6 +115,13 @@ std::vector<Part> Cut(const Convolution& c, ConvolutionKind kind) {
 ConvolutionProblem ProblemOf(const Convolution& c, const Part& part, ConvolutionKind kind,
                              DType result, bool bias) {
   const Window& w = c.window;
+  // Slabs begin where rows do.
+  const Bytes element = DTypeBytes(c.dtype);
+  const RowAxis axis = c.rows();
+  const Bytes x_at = (part.image * axis.input + part.rows.input_begin) * c.InputRow() * element;
+  const Bytes y_at = (part.image * axis.output + part.rows.output_begin) * c.OutputRow() * element;
+  Bytes alignment = 16;
+  while (x_at % alignment != 0 || y_at % alignment != 0) alignment /= 2;
   ConvolutionProblem p{.kind = kind,
                        .dtype = c.dtype,
                        .result = result,
@@ -123,6 +130,7 @@ ConvolutionProblem ProblemOf(const Convolution& c, const Part& part, Convolution
                        .in_channels = w.in_channels,
                        .out_channels = w.out_channels,
                        .groups = c.groups,
+                       .alignment = alignment,
                        .input = {},
                        .output = {},
                        .kernel = {},

@@ -15,7 +15,8 @@ cudnnDataType_t CudnnType(DType dtype) {
 // A tensor in cuDNN's order of axes, which is N, C, spatial..., lying channels last.
 Result<CudnnDescriptor> MakeTensor(const CudnnLibrary& library, int64_t uid, DType dtype,
                                    int64_t outer, int64_t channels,
-                                   const std::vector<int64_t>& spatial, bool is_virtual = false) {
+                                   const std::vector<int64_t>& spatial, Bytes alignment = 16,
+                                   bool is_virtual = false) {
   std::vector<int64_t> sizes = {outer, channels};
   std::vector<int64_t> strides = {0, 1};
   sizes.insert(sizes.end(), spatial.begin(), spatial.end());
@@ -26,7 +27,6 @@ Result<CudnnDescriptor> MakeTensor(const CudnnLibrary& library, int64_t uid, DTy
     stride *= sizes[i];
   }
   strides[0] = stride;
-  constexpr int64_t kAlignment = 16;
   WSI_ASSIGN_OR_RETURN(CudnnDescriptor tensor,
                        CudnnDescriptor::Make(library, CUDNN_BACKEND_TENSOR_DESCRIPTOR));
   WSI_RETURN_IF_ERROR(
@@ -34,7 +34,7 @@ Result<CudnnDescriptor> MakeTensor(const CudnnLibrary& library, int64_t uid, DTy
   WSI_RETURN_IF_ERROR(tensor.Set(CUDNN_ATTR_TENSOR_DIMENSIONS, sizes));
   WSI_RETURN_IF_ERROR(tensor.Set(CUDNN_ATTR_TENSOR_STRIDES, strides));
   WSI_RETURN_IF_ERROR(tensor.Set(CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, uid));
-  WSI_RETURN_IF_ERROR(tensor.Set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, kAlignment));
+  WSI_RETURN_IF_ERROR(tensor.Set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, alignment));
   WSI_RETURN_IF_ERROR(tensor.Set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, is_virtual));
   WSI_RETURN_IF_ERROR(tensor.Finalize());
   return tensor;
@@ -153,13 +153,13 @@ Result<CudnnDescriptor> MakeConvolutionGraph(const CudnnLibrary& library, cudnnH
   const auto type = [&](ConvolutionKind kind) { return p.kind == kind ? p.result : p.dtype; };
   WSI_ASSIGN_OR_RETURN(const CudnnDescriptor x,
                        MakeTensor(library, kUidX, type(ConvolutionKind::kInputGrad), p.images,
-                                  p.in_channels, p.input));
+                                  p.in_channels, p.input, p.alignment));
   WSI_ASSIGN_OR_RETURN(const CudnnDescriptor w,
                        MakeTensor(library, kUidW, type(ConvolutionKind::kWeightGrad),
                                   p.out_channels, p.in_channels / p.groups, p.kernel));
   WSI_ASSIGN_OR_RETURN(const CudnnDescriptor y,
                        MakeTensor(library, kUidY, type(ConvolutionKind::kForward), p.images,
-                                  p.out_channels, p.output));
+                                  p.out_channels, p.output, p.alignment));
   if (!p.bias) {
     WSI_ASSIGN_OR_RETURN(const CudnnDescriptor operation, MakeOperation(library, p, x, w, y));
     return GraphOf(library, handle, {operation.get()});
@@ -169,7 +169,7 @@ Result<CudnnDescriptor> MakeConvolutionGraph(const CudnnLibrary& library, cudnnH
                        MakeTensor(library, kUidBias, p.dtype, 1, p.out_channels, ones));
   WSI_ASSIGN_OR_RETURN(
       const CudnnDescriptor inner,
-      MakeTensor(library, kUidInner, DType::kF32, p.images, p.out_channels, p.output, true));
+      MakeTensor(library, kUidInner, DType::kF32, p.images, p.out_channels, p.output, 16, true));
   WSI_ASSIGN_OR_RETURN(const CudnnDescriptor operation, MakeOperation(library, p, x, w, inner));
   WSI_ASSIGN_OR_RETURN(const CudnnDescriptor add, MakeBiasOperation(library, inner, bias, y));
   return GraphOf(library, handle, {operation.get(), add.get()});

@@ -24,6 +24,7 @@ struct ConvolutionProblem {
   int64_t in_channels = 1;
   int64_t out_channels = 1;
   int64_t groups = 1;
+  Bytes alignment = 16;  // Of x and y, up to 16.
   std::vector<int64_t> input, output, kernel, strides, dilations, pad_begin, pad_end;
   auto operator<=>(const ConvolutionProblem&) const = default;
 
