@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 bool IsOutside(const CaseResult& result) {
   if (result.outcome != Outcome::kUnsupported) return false;
   for (const char* reason :
-       {"unsupported operator", "element type", "is no tensor and no sequence", "is not a dense tensor",
-        "versions of ONNX's operators", "its opset is"}) {
+       {"unsupported operator", "element type", "is no tensor and no sequence",
+        "is not a dense tensor", "versions of ONNX's operators", "its opset is"}) {
     if (result.message.find(reason) != std::string::npos) return true;
   }
   return false;
