@@ -102,6 +102,7 @@ Result<PassFunction> MakeOptimizer(const Attributes& attributes) {
   parsed.decay_vectors = options.Bool("decay_vectors", parsed.decay_vectors);
   parsed.clip_norm = options.Float("clip_norm", parsed.clip_norm);
   parsed.accumulation_steps = options.Int("accumulation_steps", parsed.accumulation_steps);
+  parsed.bucket_bytes = options.Int("bucket_bytes", parsed.bucket_bytes);
   return Bind(options, parsed, AddOptimizer);
 }
 
@@ -129,7 +130,8 @@ constexpr std::array kPasses = {
     PassEntry{"autodiff", "the gradients of the parameters {loss_scale}", MakeAutodiff},
     PassEntry{"optimizer",
               "the updates of the parameters {kind=sgd|momentum|nesterov|adam|adamw, momentum, "
-              "beta1, beta2, epsilon, weight_decay, decay_vectors, clip_norm, accumulation_steps}",
+              "beta1, beta2, epsilon, weight_decay, decay_vectors, clip_norm, accumulation_steps, "
+              "bucket_bytes}",
               MakeOptimizer},
     PassEntry{"precision", "activations in half precision {precision=fp16|bf16}", MakePrecision},
     PassEntry{"fuse", "batch norm, residual sum and ReLU in one", MakeFuse},

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "compiler/ops/collective.h"
 #include "compiler/ops/op_def.h"
 #include "passes/lower_waits.h"
 #include "runtime/plan/plan_types.h"
@@ -81,12 +82,14 @@ class Lowering {
   Status AddPersistent(const Graph& graph, const Value& value);
   Status CheckSame(const Graph& graph, const Value& value, const Known& known) const;
   std::string CheckpointName(const Value& value);
-  void AddProgram(const ProgramSource& source);
+  Status AddProgram(const ProgramSource& source);
   void AddBuffers(const Graph& graph);
   void AddValues(const Graph& graph);
   void AddInstructions(const Graph& graph, plan::Program& program);
   void AddLaunch(const Graph& graph, NodeId id, plan::Launch& launch);
   void AddCopy(const Graph& graph, const Node& node, plan::Instruction& instruction);
+  void AddCollective(const Node& node, plan::Collective& collective);
+  Status AliasCollectives(const Graph& graph);
   void AddResults(const Graph& graph, plan::Program& program);
   void AddGradients(const Graph& graph);
 
@@ -273,6 +276,27 @@ void Lowering::AddCopy(const Graph& graph, const Node& node, plan::Instruction& 
   instruction.mutable_copy()->set_result(ValueIndex(node.outputs[0]));
 }
 
+void Lowering::AddCollective(const Node& node, plan::Collective& collective) {
+  for (const ValueId input : node.inputs) collective.add_values(ValueIndex(input));
+}
+
+// In the plan a collective changes a value, so what it leaves is that value.
+Status Lowering::AliasCollectives(const Graph& graph) {
+  for (const NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    if (!IsCollective(*FindOp(node.op))) continue;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const Value& from = graph.value(node.inputs[i]);
+      const Value& to = graph.value(node.outputs[i]);
+      if (!from.buffer.valid() || from.buffer != to.buffer) {
+        return InternalError(fmt::format("%{} does not lie where %{} does", to.name, from.name));
+      }
+      value_index_[static_cast<size_t>(node.outputs[i].index)] = ValueIndex(node.inputs[i]);
+    }
+  }
+  return {};
+}
+
 void Lowering::AddInstructions(const Graph& graph, plan::Program& program) {
   const std::vector<bool> skipped = FindSkipped(graph);
   for (size_t s = 0; s < graph.order().size(); ++s) {
@@ -282,6 +306,11 @@ void Lowering::AddInstructions(const Graph& graph, plan::Program& program) {
     instruction->set_name(node.name);
     instruction->set_lane(plan::LANE_COMPUTE);
     instruction->set_phase(PlanPhase(node.phase));
+    if (IsCollective(*FindOp(node.op))) {
+      instruction->set_lane(plan::LANE_COMM);
+      AddCollective(node, *instruction->mutable_collective());
+      continue;
+    }
     switch (FindOp(node.op)->lowers_to) {
       case LowersTo::kLaunch:
         AddLaunch(graph, graph.order()[s], *instruction->mutable_launch());
@@ -315,7 +344,7 @@ void Lowering::AddGradients(const Graph& graph) {
   }
 }
 
-void Lowering::AddProgram(const ProgramSource& source) {
+Status Lowering::AddProgram(const ProgramSource& source) {
   const Graph& graph = *source.graph;
   plan::Program* program = plan().add_programs();
   program->set_name(source.name);
@@ -325,6 +354,7 @@ void Lowering::AddProgram(const ProgramSource& source) {
   }
   AddBuffers(graph);
   AddValues(graph);
+  WSI_RETURN_IF_ERROR(AliasCollectives(graph));
   AddInstructions(graph, *program);
   AddResults(graph, *program);
   AddGradients(graph);
@@ -332,6 +362,7 @@ void Lowering::AddProgram(const ProgramSource& source) {
   plan().set_device_peak_bytes(std::max(plan().device_peak_bytes(), arena(Tier::kDevice)));
   plan().set_host_peak_bytes(std::max(plan().host_peak_bytes(), arena(Tier::kHost)));
   plan().set_file_peak_bytes(std::max(plan().file_peak_bytes(), arena(Tier::kFile)));
+  return {};
 }
 
 Result<LoweredPlan> Lowering::Run(std::span<const ProgramSource> programs) {
@@ -342,7 +373,7 @@ Result<LoweredPlan> Lowering::Run(std::span<const ProgramSource> programs) {
     WSI_RETURN_IF_ERROR(
         AddPersistents(*source.graph).WithContext(fmt::format("program '{}'", source.name)));
   }
-  for (const ProgramSource& source : programs) AddProgram(source);
+  for (const ProgramSource& source : programs) WSI_RETURN_IF_ERROR(AddProgram(source));
   return std::move(lowered_);
 }
 

@@ -50,6 +50,10 @@ class OptimizerBuilder {
       WSI_ASSIGN_OR_RETURN(step_, FindOrAddScalar(graph_, "step", DType::kI64));
     }
     if (options_.accumulation_steps > 1) WSI_RETURN_IF_ERROR(Accumulate());
+    WSI_RETURN_IF_ERROR(ReduceGradients(graph_, pairs_, options_.bucket_bytes));
+    for (size_t i = 0; i < accumulators_.size(); ++i) {
+      graph_.updates.push_back({accumulators_[i], pairs_[i].gradient});
+    }
     const ValueId scale = graph_.FindValue("loss_scale");
     if (scale.valid() && graph_.value(scale).role == Role::kScalar) {
       loss_scale_ = scale;

@@ -8,6 +8,10 @@
 // mean and sets the states back to zero. Such a state has two updates: it holds what it
 // was last made to.
 //
+// The updates read means over the ranks: AllReduce, in Phase::kUpdate, makes them of the
+// gradients or the accumulators (gradient_buckets.h). So all ranks clip, skip and update
+// alike.
+//
 // Where autodiff scaled the loss, the gradients are divided by the scalar "loss_scale"
 // before they are used, and a step with a gradient that is not finite leaves parameters
 // and moments as they are: the state "gradients_finite" is then 0, else 1. Accumulators
@@ -17,6 +21,7 @@
 
 #include "compiler/ir/graph.h"
 #include "compiler/pass/pass_context.h"
+#include "passes/gradient_buckets.h"
 #include "runtime/base/status.h"
 
 namespace wsi {
@@ -33,6 +38,7 @@ struct OptimizerOptions {
   bool decay_vectors = true;  // Also on parameters of rank 1 and 0: norms and biases.
   double clip_norm = 0;       // 0: no clipping.
   int64_t accumulation_steps = 1;
+  Bytes bucket_bytes = kBucketBytes;  // Of gradients that are reduced together.
 };
 // kUsage where a number is out of its range.
 Result<bool> AddOptimizer(Graph& graph, const OptimizerOptions& options, PassContext& context);

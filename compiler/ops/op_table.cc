@@ -4,6 +4,7 @@
 #include "compiler/ops/along_axis.h"
 #include "compiler/ops/batch_normalization.h"
 #include "compiler/ops/classification_loss.h"
+#include "compiler/ops/collective.h"
 #include "compiler/ops/convolution.h"
 #include "compiler/ops/elementwise_loss.h"
 #include "compiler/ops/grid_sampling.h"
@@ -37,6 +38,7 @@ constexpr std::array kOperators = {
     &kAdamUpdate,
     &kAdd,
     &kAllFinite,
+    &kAllReduce,
     &kAnd,
     &kArgMax,
     &kArgMin,

@@ -107,7 +107,7 @@ Status CompiledProgram::Work(Step& step, RecordedSpan* span) {
 }
 
 Status CompiledProgram::DoWork(Step& step) {
-  if (step.transfer) return step.lane->Call(*step.transfer);
+  if (step.task) return step.lane->Call(*step.task);
   if (step.instruction->has_copy()) return step.lane->Copy(step.to, step.from, step.bytes);
   // A sum over the only rank is the value itself.
   if (!step.instruction->has_launch()) return {};

@@ -18,7 +18,7 @@
 
 namespace wsi {
 
-// By plan::Lane; null where no program uses the lane.
+// By plan::Lane; null where no program uses the lane, and for collectives of one rank.
 using Lanes = std::array<std::unique_ptr<Lane>, plan::Lane_ARRAYSIZE>;
 
 struct Step {
@@ -34,8 +34,8 @@ struct Step {
   std::byte* to = nullptr;
   const std::byte* from = nullptr;
   Bytes bytes = 0;
-  // Of a copy between host and file.
-  std::unique_ptr<HostTask> transfer;
+  // A copy between host and file, or a collective of several ranks.
+  std::unique_ptr<HostTask> task;
 
   std::vector<int> waits;              // Events of other lanes.
   int record = -1;                     // Event that other lanes wait for; of a barrier the first of

@@ -47,7 +47,7 @@ struct Executor::State {
       : memory(std::move(plan_memory)), backend(device) {}
 
   const plan::Plan& plan() const { return memory.plan(); }
-  Status MakeLanes();
+  Status MakeLanes(bool has_peers);
   void MakeScalars();
   Result<double> ReadLoss(int32_t value) const;
   template <typename Number>
@@ -71,7 +71,7 @@ struct Executor::State {
   GradientTap tap;
 };
 
-Status Executor::State::MakeLanes() {
+Status Executor::State::MakeLanes(bool has_peers) {
   std::array<bool, std::tuple_size_v<Lanes>> used{};
   used[plan::LANE_COMPUTE] = true;  // Made first.
   for (const plan::Program& program : plan().programs()) {
@@ -80,7 +80,8 @@ Status Executor::State::MakeLanes() {
     }
   }
   for (size_t i = 0; i < lanes.size(); ++i) {
-    if (!used[i]) continue;
+    // Collectives of one rank are nothing: they keep their place on the compute lane.
+    if (!used[i] || (i == plan::LANE_COMM && !has_peers)) continue;
     WSI_ASSIGN_OR_RETURN(lanes[i], backend->MakeLane(LaneName(static_cast<plan::Lane>(i))));
   }
   return {};
@@ -126,7 +127,8 @@ Result<std::unique_ptr<Executor>> Executor::Make(const PlanFile* file, Backend* 
   auto state = std::make_unique<State>(std::move(memory), backend);
   if (options.poison) WSI_RETURN_IF_ERROR(state->memory.PoisonAll());
   WSI_RETURN_IF_ERROR(state->memory.LoadPersistents());
-  WSI_RETURN_IF_ERROR(state->MakeLanes());
+  WSI_RETURN_IF_ERROR(
+      state->MakeLanes(options.communicator != nullptr && options.communicator->size() > 1));
   int events = 0;
   for (int p = 0; p < state->plan().programs_size(); ++p) {
     WSI_ASSIGN_OR_RETURN(

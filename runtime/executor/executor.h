@@ -19,6 +19,10 @@
 // Gradients without a step: SetGradientTap(...); Run(train, kNoUpdate). State that
 // the forward phase updates, such as running statistics, is updated all the same.
 //
+// With several ranks, collectives are means over them, on a lane of their own, and every
+// rank runs the same programs and phases. An error of one rank is not the others': they
+// wait for it until the communicator gives up.
+//
 // Checkpoints: ReadPersistent and WritePersistent of every i in
 // plan().persistents(), under its onnx_name.
 #pragma once
@@ -33,13 +37,14 @@
 
 #include "runtime/backends/backend.h"
 #include "runtime/base/tensor.h"
+#include "runtime/comm/communicator.h"
 #include "runtime/memory/spill_file.h"
 #include "runtime/plan/plan_file.h"
 
 namespace wsi {
 
 struct ExecutorOptions {
-  int ranks = 1;  // More need collectives.
+  Communicator* communicator = nullptr;  // Outlives the executor; null: one rank.
   // For tests: memory that nothing has written yet, or that nobody may read any more,
   // holds NaN. Steps then run one by one.
   bool poison = false;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "runtime/executor/reduction.h"
 #include "runtime/plan/plan_types.h"
 
 namespace wsi {
@@ -71,9 +72,8 @@ Status StepBuilder::Build(const ExecutorOptions& options) {
   for (int i = 0; i < program.instructions_size(); ++i) {
     const plan::Instruction& instruction = program.instructions(i);
     Status status = BuildStep(i);
-    if (status.ok() && instruction.has_collective() && options.ranks > 1) {
-      status = InvalidInput(
-          fmt::format("sums over {} ranks, but this version runs on one rank only", options.ranks));
+    if (status.ok() && instruction.has_collective()) {
+      status = BuildCollective(i, options.communicator);
     }
     if (!status.ok()) {
       return status.WithContext(
@@ -92,6 +92,7 @@ Status StepBuilder::BuildStep(int i) {
   Step& step = result_->steps_.emplace_back();
   step.instruction = &instruction;
   step.lane = (*lanes_)[static_cast<size_t>(instruction.lane())].get();
+  if (step.lane == nullptr) step.lane = (*lanes_)[plan::LANE_COMPUTE].get();
   if (instruction.has_copy()) BuildCopy(i, step);
   if (!instruction.has_launch()) return {};
   WSI_RETURN_IF_ERROR(BuildLaunch(instruction.launch(), instruction.name(), step));
@@ -111,12 +112,39 @@ void StepBuilder::BuildCopy(int i, Step& step) {
     return;
   }
   const bool to_file = to.tier() == plan::TIER_FILE;
-  step.transfer = std::make_unique<Transfer>(
+  step.task = std::make_unique<Transfer>(
       InstructionName(i, *step.instruction), memory_->spill_file(),
       to_file ? to.offset() : from.offset(),
       std::span(memory_->BufferAddress(to_file ? copy.from() : copy.to()),
                 static_cast<size_t>(to.size())),
       to_file);
+}
+
+// With one rank there is nothing to do.
+Status StepBuilder::BuildCollective(int i, Communicator* communicator) {
+  if (communicator == nullptr || communicator->size() == 1) return {};
+  if (backend_->name() == "cuda") {
+    return DeviceError(
+        "sums over ranks on cuda are not there yet; run one rank, or a plan for the cpu");
+  }
+  const plan::Plan& plan = memory_->plan();
+  Step& step = result_->steps_.back();
+  std::vector<std::span<std::byte>> values;
+  for (const int32_t v : step.instruction->collective().values()) {
+    const DType dtype = ValueDType(plan.values(v));
+    if (dtype != ValueDType(plan.values(step.instruction->collective().values(0))) ||
+        (dtype != DType::kF32 && dtype != DType::kF64)) {
+      return InvalidInput(fmt::format("'{}' is {}, wanted all f32 or all f64",
+                                      plan.values(v).name(), DTypeName(dtype)));
+    }
+    values.emplace_back(memory_->ValueAddress(v), static_cast<size_t>(ValueBytes(plan.values(v))));
+  }
+  if (values.empty()) return {};
+  const int32_t first = step.instruction->collective().values(0);
+  step.task = MakeReduction(InstructionName(i, *step.instruction), communicator,
+                            plan.deterministic() ? SumOrder::kByRanks : SumOrder::kAny,
+                            ValueDType(plan.values(first)), std::move(values));
+  return {};
 }
 
 Status StepBuilder::BuildLaunch(const plan::Launch& launch, const std::string& node, Step& step) {

@@ -18,6 +18,7 @@ class StepBuilder {
  private:
   Status BuildStep(int i);
   void BuildCopy(int i, Step& step);
+  Status BuildCollective(int i, Communicator* communicator);
   Status BuildLaunch(const plan::Launch& launch, const std::string& node, Step& step);
   void BuildWaits();
   Status BuildTaps();

@@ -155,6 +155,8 @@ int FindWriter(const plan::Plan& plan, const plan::Program& program, int32_t val
   for (int i = 0; i < program.instructions_size(); ++i) {
     const plan::Instruction& instruction = program.instructions(i);
     ForEachRead(instruction, [&](int32_t v) { read = read || v == value; });
+    // A collective changes what is there.
+    if (instruction.has_collective()) continue;
     const auto wrote_buffer = [&] {
       if (!read) buffer_writer = i;
     };

@@ -103,9 +103,27 @@ int64_t StepOf(const std::string& name) {
   return error == std::errc() && rest == end ? step : -1;
 }
 
+// Whether every training step leaves zeros in it, as in the sums of accumulated gradients.
+bool IsZeroBetweenSteps(const plan::Plan& plan, const plan::Persistent& persistent) {
+  const int train = FindProgram(plan, "train");
+  if (train < 0 || !persistent.optimizer_state()) return false;
+  int32_t buffer = plan.values(persistent.value()).buffer();
+  const auto& instructions = plan.programs(train).instructions();
+  for (auto i = instructions.rbegin(); i != instructions.rend(); ++i) {
+    if (i->has_copy() && i->copy().to() == buffer) buffer = i->copy().from();
+    for (const int32_t output : i->launch().outputs()) {
+      if (output < 0 || plan.values(output).buffer() != buffer) continue;
+      return i->launch().op() == "Fill" &&
+             AttributesOf(i->launch().attributes()).Float("value", 1) == 0;
+    }
+  }
+  return false;
+}
+
 bool IsOfKind(const plan::Plan& plan, const plan::Persistent& persistent, PersistentKind kind) {
   const plan::Role role = plan.values(persistent.value()).role();
   if (role != plan::ROLE_PARAMETER && role != plan::ROLE_STATE) return false;
+  if (IsZeroBetweenSteps(plan, persistent)) return false;
   return persistent.optimizer_state() == (kind == PersistentKind::kOptimizer);
 }
 

@@ -27,8 +27,8 @@ struct TrainerState {
   int64_t seed = 0;
   int64_t step = 0;      // Optimizer steps done.
   int64_t epoch = 0;     // Epochs done.
-  int64_t position = 0;  // Samples of the current epoch done.
-  double loss_sum = 0;   // Over the current epoch's micro-steps.
+  int64_t position = 0;  // Samples of the current epoch done, by all ranks.
+  double loss_sum = 0;   // Over the current epoch's micro-steps, of all ranks.
   int64_t loss_count = 0;
   double best_metric = -1e300;  // Of the best epoch so far, higher is better;
   double best_loss = 1e300;     // among equals the lower validation loss.
@@ -40,7 +40,7 @@ struct TrainerState {
 
 enum class PersistentKind : uint8_t {
   kModel,      // parameters, running statistics: what weights files hold
-  kOptimizer,  // moments, accumulators
+  kOptimizer,  // moments; not accumulators, which are zero between steps
 };
 
 // Writes the executor's persistent values of one kind, under ONNX names and shapes.

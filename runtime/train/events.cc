@@ -56,10 +56,12 @@ Status EventLog::Write(const std::string& event, const EventFields& fields) {
   return {};
 }
 
-Progress::Progress() : is_terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(bool is_silent)
+    : is_silent_(is_silent), is_terminal_(isatty(STDERR_FILENO) == 1) {}
 
 void Progress::Update(const std::string& stage, int64_t done, int64_t total,
                       const std::string& detail) {
+  if (is_silent_) return;
   const Clock::time_point now = Clock::now();
   if (stage != stage_) {
     stage_ = stage;
@@ -83,6 +85,7 @@ void Progress::Update(const std::string& stage, int64_t done, int64_t total,
 }
 
 void Progress::Print(const std::string& line) {
+  if (is_silent_) return;
   Finish();
   std::fprintf(stderr, "%s\n", line.c_str());
 }

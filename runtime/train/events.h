@@ -42,7 +42,8 @@ std::string ToJson(const EventFields& fields);
 // stderr is a terminal; elsewhere a plain line at most every ten seconds.
 class Progress {
  public:
-  Progress();
+  // A silent one writes nothing.
+  explicit Progress(bool is_silent = false);
   // `unit` in [0, total] of this stage is done; `detail` is what to say beside the bar.
   void Update(const std::string& stage, int64_t done, int64_t total, const std::string& detail);
   // Writes a line of its own above the bar.
@@ -52,6 +53,7 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
+  bool is_silent_;
   bool is_terminal_;
   bool drawn_ = false;
   Clock::time_point last_{};

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "runtime/plan/plan.pb.h"
+#include "runtime/train/run_ranks.h"
 
 namespace wsi {
 namespace {
@@ -21,15 +22,19 @@ double SecondsSince(Clock::time_point start) {
 }  // namespace
 
 Trainer::Trainer(Executor* executor, const Manifest* manifest, std::vector<int64_t> train_rows,
-                 std::vector<int64_t> validation_rows, const TrainOptions& options, EventLog events)
-    : executor_(executor),
+                 std::vector<int64_t> validation_rows, const TrainOptions& options,
+                 std::optional<EventLog> events)
+    : only_rank_(options.communicator == nullptr ? MakeSingleRank() : nullptr),
+      ranks_(only_rank_ ? only_rank_.get() : options.communicator),
+      executor_(executor),
       manifest_(manifest),
       train_rows_(std::move(train_rows)),
       validation_rows_(std::move(validation_rows)),
       options_(options),
       rate_(options.schedule),
       checkpoints_(options.run_dir, options.file_ops),
-      events_(std::move(events)) {}
+      events_(std::move(events)),
+      progress_(!is_root()) {}
 
 Result<std::unique_ptr<Trainer>> Trainer::Make(Executor* executor, const Manifest* manifest,
                                                std::vector<int64_t> train_rows,
@@ -37,7 +42,10 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(Executor* executor, const Manifes
                                                const TrainOptions& options) {
   WSI_ASSIGN_OR_RETURN(const int program, executor->FindProgram("train"));
   WSI_ASSIGN_OR_RETURN(const ImageInput input, FindImageInput(executor->plan(), program));
-  WSI_ASSIGN_OR_RETURN(EventLog events, EventLog::Open(options.run_dir));
+  std::optional<EventLog> events;
+  if (options.communicator == nullptr || options.communicator->rank() == 0) {
+    WSI_ASSIGN_OR_RETURN(events, EventLog::Open(options.run_dir));
+  }
   std::unique_ptr<Trainer> trainer(new Trainer(executor, manifest, std::move(train_rows),
                                                std::move(validation_rows), options,
                                                std::move(events)));
@@ -46,8 +54,9 @@ Result<std::unique_ptr<Trainer>> Trainer::Make(Executor* executor, const Manifes
   trainer->accumulation_ = std::max(executor->plan().training().accumulation_steps(), 1);
   if (trainer->StepsPerEpoch() < 1) {
     return InvalidInput(fmt::format(
-        "{} training slides do not fill one step of batch {} x {} accumulated; compile with less",
-        trainer->train_rows_.size(), trainer->batch_, trainer->accumulation_));
+        "{} training slides do not fill one step of batch {} x {} accumulated{}; compile with less",
+        trainer->train_rows_.size(), trainer->batch_, trainer->accumulation_,
+        trainer->ranks_->size() > 1 ? fmt::format(" x {} ranks", trainer->ranks_->size()) : ""));
   }
   LearningRateOptions& schedule = trainer->options_.schedule;
   schedule.steps_per_epoch = trainer->StepsPerEpoch();
@@ -80,51 +89,36 @@ Status Trainer::StartLossScale() {
 
 // Slides beyond the last full step of an epoch wait for a later epoch's order.
 int64_t Trainer::StepsPerEpoch() const {
-  return static_cast<int64_t>(train_rows_.size()) / (batch_ * accumulation_);
-}
-
-std::vector<int64_t> Trainer::RowsOfEpoch(int64_t epoch, int64_t skip) const {
-  const std::vector<int64_t> order =
-      EpochOrder(static_cast<int64_t>(train_rows_.size()), state_.seed, epoch);
-  std::vector<int64_t> rows;
-  for (int64_t i = skip; i < StepsPerEpoch() * batch_ * accumulation_; ++i) {
-    rows.push_back(train_rows_[static_cast<size_t>(order[static_cast<size_t>(i)])]);
-  }
-  return rows;
-}
-
-Result<bool> Trainer::Resume() {
-  WSI_ASSIGN_OR_RETURN(const std::optional<std::string> folder, checkpoints_.Latest());
-  if (!folder.has_value()) return false;
-  WSI_ASSIGN_OR_RETURN(state_, checkpoints_.Load(*folder, *executor_));
-  if (state_.seed != options_.seed) {
-    return UsageError(fmt::format("{}: the run has seed {}, not {}; resume it with --seed {}",
-                                  *folder, state_.seed, options_.seed, state_.seed));
-  }
-  rate_.Restore(state_.learning_rate);
-  loss_scale_.Restore(state_.loss_scale);
-  progress_.Print(
-      fmt::format("resuming from {} (epoch {}, step {})", *folder, state_.epoch + 1, state_.step));
-  return true;
+  return static_cast<int64_t>(train_rows_.size()) / GlobalBatch();
 }
 
 Result<TrainSummary> Trainer::Run(const std::atomic<bool>& stop) {
-  Result<TrainSummary> summary = RunEpochs(stop);
+  stop_ = &stop;
+  Result<TrainSummary> summary = RunEpochs();
   executor_->SetGradientTap({});  // It borrows the trainer.
+  if (summary.ok() || ranks_->size() == 1) return summary;
+  if (!all_know_) {
+    ReportFailure(summary.status());
+    ranks_->Abort(ExitCode(ErrorCode::kPeer));
+  }
   return summary;
 }
 
-Result<TrainSummary> Trainer::RunEpochs(const std::atomic<bool>& stop) {
+Result<TrainSummary> Trainer::RunEpochs() {
   const Clock::time_point start = Clock::now();
-  options_.loader.delivered_before = state_.loss_count * batch_;
+  WSI_RETURN_IF_ERROR(BroadcastPersistents(*ranks_, *executor_, SharedState::kEverything));
+  // With several ranks no rank knows whether all of them have had bad slides only.
+  options_.loader.delivered_before = state_.loss_count * batch_ + ranks_->size() - 1;
   WSI_ASSIGN_OR_RETURN(feeder_, BatchFeeder::Make(executor_, program_, manifest_, options_.loader));
-  WSI_RETURN_IF_ERROR(feeder_->Enqueue(RowsOfEpoch(state_.epoch, state_.position), state_.epoch));
-  enqueued_epoch_ = state_.epoch;
-  consumed_before_ = -state_.position;
+  WSI_RETURN_IF_ERROR(EnqueueEpoch(state_.epoch, state_.position));
+  consumed_before_ = 0;
+  position_before_ = state_.position;
   executor_->SetScalar("seed", state_.seed);
-  WSI_RETURN_IF_ERROR(events_.Write("start", {{"epoch", state_.epoch}, {"step", state_.step}}));
+  WSI_RETURN_IF_ERROR(
+      Log("start",
+          {{"epoch", state_.epoch}, {"step", state_.step}, {"ranks", int64_t{ranks_->size()}}}));
   while (state_.epoch < options_.epochs && state_.step < options_.max_steps) {
-    WSI_RETURN_IF_ERROR(RunEpoch(stop));
+    WSI_RETURN_IF_ERROR(RunEpoch());
     const bool reached = state_.best_metric >= options_.until_auc;
     if (reached && state_.epoch >= options_.min_epochs) break;
   }
@@ -134,25 +128,25 @@ Result<TrainSummary> Trainer::RunEpochs(const std::atomic<bool>& stop) {
   summary_.state = state_;
   summary_.loader = feeder_->stats();
   summary_.seconds = SecondsSince(start);
-  WSI_RETURN_IF_ERROR(events_.Write(
-      "end", {{"step", state_.step}, {"loader_wait_seconds", summary_.loader.wait_seconds}}));
+  WSI_RETURN_IF_ERROR(
+      Log("end", {{"step", state_.step}, {"loader_wait_seconds", summary_.loader.wait_seconds}}));
   return summary_;
 }
 
-Status Trainer::RunEpoch(const std::atomic<bool>& stop) {
+Status Trainer::RunEpoch() {
   if (enqueued_epoch_ == state_.epoch && state_.epoch + 1 < options_.epochs) {
-    WSI_RETURN_IF_ERROR(feeder_->Enqueue(RowsOfEpoch(state_.epoch + 1, 0), state_.epoch + 1));
-    ++enqueued_epoch_;
+    WSI_RETURN_IF_ERROR(EnqueueEpoch(state_.epoch + 1, 0));
   }
   while (state_.step < options_.max_steps) {
     WSI_ASSIGN_OR_RETURN(const bool stepped, MicroStep());
     if (!stepped) return EndEpoch();
     if (micro_step_ != 0) continue;
-    if (stop.load()) {
+    if (must_stop_) {
       WSI_RETURN_IF_ERROR(SaveCheckpoint());
       WSI_RETURN_IF_ERROR(WriteStatus("preempted"));
-      return {ErrorCode::kPreempted,
-              fmt::format("stopped after step {}; go on with --resume auto", state_.step)};
+      return Agreed({ErrorCode::kPreempted, fmt::format("stopped after step {}; go on with "
+                                                        "--resume auto",
+                                                        state_.step)});
     }
     const bool skipped = loss_scale_.state().skipped_in_row > 0;
     if (options_.checkpoint_steps > 0 && !skipped && state_.step % options_.checkpoint_steps == 0) {
@@ -163,11 +157,9 @@ Status Trainer::RunEpoch(const std::atomic<bool>& stop) {
 }
 
 Result<bool> Trainer::MicroStep() {
-  WSI_ASSIGN_OR_RETURN(const std::vector<int64_t> rows, feeder_->Next(state_.epoch));
-  state_.position = feeder_->consumed() - consumed_before_;
-  if (static_cast<int64_t>(rows.size()) < batch_) return false;
-  micro_rows_ = rows;
-  WSI_RETURN_IF_ERROR(WriteLabels(*executor_, program_, *manifest_, rows));
+  WSI_ASSIGN_OR_RETURN(const bool has_batch, NextBatch());
+  if (!has_batch) return false;
+  WSI_RETURN_IF_ERROR(WriteLabels(*executor_, program_, *manifest_, micro_rows_));
   const double rate = rate_.At(state_.step);
   executor_->SetScalar("lr", rate);
   executor_->SetScalar("step", state_.step + 1);
@@ -175,18 +167,11 @@ Result<bool> Trainer::MicroStep() {
   const bool is_last = micro_step_ + 1 == accumulation_;
   WSI_ASSIGN_OR_RETURN(const double loss,
                        executor_->Run(program_, is_last ? kAllPhases : kNoUpdate));
-  if (!std::isfinite(loss)) {
-    return NumericError(
-        fmt::format("step {}: the loss is {} on slide {}; resume with a lower --learning-rate{}",
-                    state_.step + 1, loss, MicroSlides(),
-                    executor_->plan().precision() == "fp16" ? ", or try --precision bf16" : ""));
-  }
-  state_.loss_sum += loss;
-  ++state_.loss_count;
-  micro_loss_ += loss;
+  WSI_RETURN_IF_ERROR(ShareLoss(loss));
   micro_step_ = is_last ? 0 : micro_step_ + 1;
   if (is_last) {
-    WSI_RETURN_IF_ERROR(EndStep(micro_loss_ / static_cast<double>(accumulation_), rate));
+    const auto losses = static_cast<double>(accumulation_ * ranks_->size());
+    WSI_RETURN_IF_ERROR(EndStep(micro_loss_ / losses, rate));
   }
   return true;
 }
@@ -227,13 +212,17 @@ Result<bool> Trainer::WasSkipped() const {
 Status Trainer::SkipStep(double step_loss) {
   const double scale = loss_scale_.state().scale;
   if (!loss_scale_.Skip()) {
-    return NumericError(fmt::format(
+    WSI_ASSIGN_OR_RETURN(const std::vector<std::string> overflows, ranks_->Gather(overflow_));
+    for (const std::string& found : overflows) {
+      if (overflow_.empty()) overflow_ = found;
+    }
+    return Agreed(NumericError(fmt::format(
         "step {}: {} overflows at loss scale {}, after {} steps skipped in a row; try --precision "
         "bf16, or resume with a lower --learning-rate",
         state_.step + 1, overflow_.empty() ? "the sum of the gradients" : overflow_, scale,
-        loss_scale_.state().skipped_in_row));
+        loss_scale_.state().skipped_in_row)));
   }
-  return events_.Write(
+  return Log(
       "skip",
       {{"epoch", state_.epoch}, {"step", state_.step}, {"loss", step_loss}, {"loss_scale", scale}});
 }
@@ -247,12 +236,12 @@ Status Trainer::EndStep(double step_loss, double rate) {
   if (finite_flag_ >= 0) loss_scale_.Keep();
   progress_.Update(
       fmt::format("epoch {}/{}", state_.epoch + 1, options_.epochs), state_.position,
-      StepsPerEpoch() * batch_ * accumulation_,
+      StepsPerEpoch() * GlobalBatch(),
       fmt::format("loss {:.4f}", state_.loss_sum / static_cast<double>(state_.loss_count)));
   EventFields fields = {
       {"epoch", state_.epoch}, {"step", state_.step}, {"loss", step_loss}, {"learning_rate", rate}};
   if (finite_flag_ >= 0) fields.emplace_back("loss_scale", scale);
-  return events_.Write("step", fields);
+  return Log("step", fields);
 }
 
 Status Trainer::EndEpoch() {
@@ -260,6 +249,9 @@ Status Trainer::EndEpoch() {
                           ? state_.loss_sum / static_cast<double>(state_.loss_count)
                           : std::numeric_limits<double>::quiet_NaN();
   summary_.last_loss = loss;
+  if (state_.loss_count == 0 && ranks_->size() > 1) {
+    return Agreed(InvalidInput("some rank could read none of its slides"));
+  }
   Score score{.metric = -loss, .loss = loss};
   if (!validation_rows_.empty()) {
     WSI_ASSIGN_OR_RETURN(score, Validate());
@@ -267,29 +259,25 @@ Status Trainer::EndEpoch() {
   const EvaluationMetrics& v = summary_.validation;
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   WSI_RETURN_IF_ERROR(
-      events_.Write("epoch", {{"epoch", state_.epoch},
-                              {"step", state_.step},
-                              {"train_loss", loss},
-                              {"validation_loss", validation_rows_.empty() ? kNone : score.loss},
-                              {"validation_accuracy", v.accuracy},
-                              {"validation_auc", v.auc.value}}));
+      Log("epoch", {{"epoch", state_.epoch},
+                    {"step", state_.step},
+                    {"train_loss", loss},
+                    {"validation_loss", validation_rows_.empty() ? kNone : score.loss},
+                    {"validation_accuracy", v.accuracy},
+                    {"validation_auc", v.auc.value}}));
   progress_.Print(validation_rows_.empty()
                       ? fmt::format("epoch {}: loss {:.4f}", state_.epoch + 1, loss)
                       : fmt::format("epoch {}: loss {:.4f}, validation accuracy {:.3f}, AUC {:.3f}",
                                     state_.epoch + 1, loss, v.accuracy, v.auc.value));
   const bool ties = score.metric == state_.best_metric && score.loss < state_.best_loss;
   if (score.metric > state_.best_metric || ties) WSI_RETURN_IF_ERROR(SaveBest(score));
-  WSI_RETURN_IF_ERROR(SaveWeights(options_.run_dir + "/last.safetensors", *executor_,
-                                  PersistentKind::kModel,
-                                  {.force = true, .ops = options_.file_ops}));
-  if (rate_.EndEpoch(score.metric)) {
-    progress_.Print("plateau: lower learning rate, back to the best weights");
-    WSI_RETURN_IF_ERROR(
-        LoadWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel));
-  }
+  WSI_RETURN_IF_ERROR(SaveModel("last.safetensors"));
+  if (rate_.EndEpoch(score.metric)) WSI_RETURN_IF_ERROR(GoBackToBest());
   state_.learning_rate = rate_.state();
   // Not the position: looking for this epoch's last slide may have skipped the next one's first.
-  consumed_before_ += StepsPerEpoch() * batch_ * accumulation_;
+  consumed_before_ += own_rows_;
+  own_rows_ = next_own_rows_;
+  position_before_ = 0;
   state_.position = 0;
   state_.loss_sum = 0;
   state_.loss_count = 0;
@@ -298,10 +286,22 @@ Status Trainer::EndEpoch() {
   return micro_step_ == 0 ? SaveCheckpoint() : Status();
 }
 
+Status Trainer::GoBackToBest() {
+  progress_.Print("plateau: lower learning rate, back to the best weights");
+  if (is_root()) {
+    WSI_RETURN_IF_ERROR(
+        LoadWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel));
+  }
+  return BroadcastPersistents(*ranks_, *executor_, SharedState::kEverything);
+}
+
+// Running statistics are those of rank 0, whose checkpoint it will be.
 Result<Trainer::Score> Trainer::Validate() {
-  WSI_ASSIGN_OR_RETURN(
-      const std::vector<SlidePrediction> predictions,
-      Predict(*executor_, *manifest_, validation_rows_, options_.loader, &progress_));
+  WSI_RETURN_IF_ERROR(BroadcastPersistents(*ranks_, *executor_, SharedState::kStatistics));
+  const Result<std::vector<SlidePrediction>> predicted = PredictOnRanks(
+      *ranks_, *executor_, *manifest_, validation_rows_, options_.loader, &progress_);
+  if (!predicted.ok()) return Agreed(predicted.status());
+  const std::vector<SlidePrediction>& predictions = *predicted;
   summary_.validation = Evaluate(*manifest_, predictions);
   const double auc = summary_.validation.auc.value;
   return Score{.metric = std::isnan(auc) ? summary_.validation.accuracy : auc,
@@ -312,18 +312,25 @@ Status Trainer::SaveBest(const Score& score) {
   state_.best_metric = score.metric;
   state_.best_loss = score.loss;
   state_.best_step = state_.step;
-  return SaveWeights(options_.run_dir + "/best.safetensors", *executor_, PersistentKind::kModel,
+  return SaveModel("best.safetensors");
+}
+
+Status Trainer::SaveModel(const std::string& name) {
+  if (!is_root()) return {};
+  return SaveWeights(options_.run_dir + "/" + name, *executor_, PersistentKind::kModel,
                      {.force = true, .ops = options_.file_ops});
 }
 
 Status Trainer::SaveCheckpoint() {
   state_.learning_rate = rate_.state();
   state_.loss_scale = loss_scale_.state();
+  if (!is_root()) return {};
   WSI_RETURN_IF_ERROR(checkpoints_.Save(*executor_, state_, options_.keep_checkpoints));
   return WriteStatus("training");
 }
 
 Status Trainer::WriteStatus(const std::string& phase) {
+  if (!is_root()) return {};
   return WriteFile(options_.run_dir + "/status.json",
                    ToJson({{"phase", phase},
                            {"epoch", state_.epoch},

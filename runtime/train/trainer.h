@@ -1,5 +1,9 @@
 // Trainer: epochs of optimizer steps over slides, with validation, checkpoints and
-// exact resumption.
+// exact resumption, on one rank or several.
+//
+// With R ranks, global micro-step j * R + r is micro-step j of rank r, and a step is as one
+// rank with R times the accumulation takes it. Before each micro-step the ranks agree to go
+// on, behind it on the loss. Rank 0 alone writes.
 //
 //   RUN_DIR/run.json          what was trained on what, and the classes in order
 //           events.jsonl      every step and epoch (events.h)
@@ -40,8 +44,9 @@ struct TrainOptions {
   int64_t min_epochs = 1;            // but not before so many epochs.
   int64_t checkpoint_steps = 0;      // Besides every epoch's end; 0: only there.
   int keep_checkpoints = 2;
-  LoaderOptions loader;         // Its seed is the trainer's.
-  FileOps* file_ops = nullptr;  // Outlives the trainer; null: the system's.
+  LoaderOptions loader;                  // Its seed is the trainer's.
+  FileOps* file_ops = nullptr;           // Outlives the trainer; null: the system's.
+  Communicator* communicator = nullptr;  // Outlives the trainer; null: one rank.
 };
 
 struct TrainSummary {
@@ -61,11 +66,13 @@ class Trainer {
                                                std::vector<int64_t> validation_rows,
                                                const TrainOptions& options);
 
-  // Goes on from the newest checkpoint; false if there is none.
+  // Goes on from the newest checkpoint, which rank 0 reads; false if there is none. Collective.
   Result<bool> Resume();
 
   // Trains to the end. When `stop` becomes true, finishes the step, saves a checkpoint and
-  // returns kPreempted. kNumeric, naming step and slides, when the loss is not finite, and
+  // returns kPreempted. All ranks return the same error; one that a rank alone has, and one of
+  // the communicator, ends them all with kPeer's exit code, when status.json has been told
+  // rank, step and operation. kNumeric, naming step and slides, when the loss is not finite, and
   // the first gradient too, when loss scaling does not end overflows: the last checkpoint is
   // from before.
   Result<TrainSummary> Run(const std::atomic<bool>& stop);
@@ -78,15 +85,24 @@ class Trainer {
   };
 
   Trainer(Executor* executor, const Manifest* manifest, std::vector<int64_t> train_rows,
-          std::vector<int64_t> validation_rows, const TrainOptions& options, EventLog events);
+          std::vector<int64_t> validation_rows, const TrainOptions& options,
+          std::optional<EventLog> events);
+  bool is_root() const { return ranks_->rank() == 0; }
+  Status Agreed(Status status);
+  void ReportFailure(const Status& status);
+  Status Log(const std::string& event, const EventFields& fields);
   Status StartLossScale();
   std::string MicroSlides() const;
+  int64_t GlobalBatch() const { return batch_ * accumulation_ * ranks_->size(); }
   int64_t StepsPerEpoch() const;
-  std::vector<int64_t> RowsOfEpoch(int64_t epoch, int64_t skip) const;
-  Result<TrainSummary> RunEpochs(const std::atomic<bool>& stop);
-  Status RunEpoch(const std::atomic<bool>& stop);
+  Result<TrainSummary> RunEpochs();
+  Status RunEpoch();
+  Status EnqueueEpoch(int64_t epoch, int64_t skip);
+  // Whether every rank has a batch; false at the end of the epoch.
+  Result<bool> NextBatch();
   // One micro-step; false at the end of the epoch.
   Result<bool> MicroStep();
+  Status ShareLoss(double loss);
   void ScaleLoss();
   Result<bool> WasSkipped() const;
   Status EndStep(double step_loss, double rate);
@@ -94,9 +110,13 @@ class Trainer {
   Status EndEpoch();
   Result<Score> Validate();
   Status SaveBest(const Score& score);
+  Status SaveModel(const std::string& name);
+  Status GoBackToBest();
   Status SaveCheckpoint();
   Status WriteStatus(const std::string& phase);
 
+  std::unique_ptr<Communicator> only_rank_;  // Where the options name no ranks.
+  Communicator* ranks_;
   Executor* executor_;
   const Manifest* manifest_;
   std::vector<int64_t> train_rows_;
@@ -109,14 +129,20 @@ class Trainer {
   LossScale loss_scale_;
   int finite_flag_ = -1;  // Persistent that says whether a step counts; -1: every step does.
   CheckpointStore checkpoints_;
-  EventLog events_;
+  std::optional<EventLog> events_;  // Rank 0's.
   Progress progress_;
   std::unique_ptr<BatchFeeder> feeder_;
   TrainerState state_;
   TrainSummary summary_;
-  int64_t consumed_before_ = 0;  // By the feeder, before this epoch (less what a resume skipped).
-  int64_t enqueued_epoch_ = -1;  // The last that the feeder was asked for.
-  int64_t micro_step_ = 0;       // Of the current optimizer step.
+  const std::atomic<bool>* stop_ = nullptr;  // During Run.
+  bool must_stop_ = false;                   // As all ranks agreed behind the last micro-step.
+  bool all_know_ = false;                    // The error that Run returns.
+  int64_t consumed_before_ = 0;              // By the feeder, before this epoch.
+  int64_t position_before_ = 0;              // Where in this epoch the feeder began.
+  int64_t own_rows_ = 0;                     // Of this rank in this epoch, and
+  int64_t next_own_rows_ = 0;                // in the next.
+  int64_t enqueued_epoch_ = -1;              // The last that the feeder was asked for.
+  int64_t micro_step_ = 0;                   // Of the current optimizer step.
   double micro_loss_ = 0;
   std::vector<int64_t> micro_rows_;  // Of the current micro-step.
   std::string overflow_;             // What overflowed first in a step that must not be skipped.

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <string>
 #include <vector>
@@ -150,13 +151,74 @@ TEST_F(SmallRun, ErrorsNameTheInstruction) {
   EXPECT_EQ(Start(MakeSmallPlan()).code(), ErrorCode::kResources);
 }
 
-TEST_F(SmallRun, RefusesRanksItCannotReach) {
+// Two ranks, of which the other has zeros.
+class HalvingRanks final : public Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 2; }
+  int local_size() const override { return 2; }
+  Status Mean(std::span<float> values, SumOrder order) override {
+    orders.push_back(order);
+    for (float& value : values) value /= 2;
+    return status;
+  }
+  Status Mean(std::span<double>, SumOrder) override { return InternalError("not f64"); }
+  Status Max(std::span<int64_t>) override { return {}; }
+  Status Broadcast(std::span<std::byte>, int) override { return {}; }
+  Result<std::vector<std::string>> Gather(std::string_view) override {
+    return InternalError("not here");
+  }
+  void Abort(int exit_code) override { std::_Exit(exit_code); }
+
+  std::vector<SumOrder> orders;
+  Status status;
+};
+
+// Between the gradient and its update; the plan's barrier makes room for it.
+plan::Plan MakeReducedPlan() {
   plan::Plan plan = MakeSmallPlan();
-  plan::Instruction* sum = plan.mutable_programs(0)->mutable_instructions(8);
-  sum->mutable_collective()->add_values(ValueIndex(plan, "w.grad"));
-  ASSERT_TRUE(Start(plan).ok());
+  plan::Program& train = *plan.mutable_programs(0);
+  *train.mutable_instructions(8) = train.instructions(7);
+  plan::Instruction& mean = *train.mutable_instructions(7);
+  mean.Clear();
+  mean.set_name("gradients.0");
+  mean.set_lane(plan::LANE_COMM);
+  mean.set_phase(plan::PHASE_UPDATE);
+  mean.add_waits(6);
+  mean.mutable_collective()->add_values(ValueIndex(plan, "w.grad"));
+  train.mutable_instructions(8)->add_waits(7);
+  return plan;
+}
+
+TEST_F(SmallRun, MeansOverOneRankAreNothing) {
+  ASSERT_TRUE(Start(MakeReducedPlan()).ok());
+  EXPECT_THAT(backend_.lanes, ElementsAre("compute", "in", "out"));
   EXPECT_EQ(Step(kAllPhases).value(), kFirstLoss);
-  EXPECT_THAT(Start(plan, {.ranks = 2}).message(), HasSubstr("sums over 2 ranks"));
+  EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(),
+            (std::vector<double>{0, -3, -1, -4, -2, -5}));
+}
+
+TEST_F(SmallRun, UpdatesReadMeansOverRanks) {
+  HalvingRanks ranks;
+  plan::Plan plan = MakeReducedPlan();
+  plan.set_deterministic(true);
+  ASSERT_TRUE(Start(plan, {.communicator = &ranks}).ok());
+  EXPECT_THAT(backend_.lanes, testing::Contains("comm"));
+  EXPECT_EQ(Step(kNoUpdate).value(), kFirstLoss);
+  EXPECT_TRUE(ranks.orders.empty());
+  EXPECT_EQ(Step(kAllPhases).value(), kFirstLoss);
+  EXPECT_THAT(ranks.orders, ElementsAre(SumOrder::kByRanks));
+  // w -= 0.5 * (2d) / 2 gives 0.5 everywhere.
+  EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), std::vector<double>(6, 0.5));
+}
+
+TEST_F(SmallRun, NamesTheCollectiveThatFailed) {
+  HalvingRanks ranks;
+  ASSERT_TRUE(Start(MakeReducedPlan(), {.communicator = &ranks}).ok());
+  ranks.status = {ErrorCode::kPeer, "gone"};
+  const Status failed = Step(kAllPhases).status();
+  EXPECT_EQ(failed.code(), ErrorCode::kPeer);
+  EXPECT_THAT(failed.message(), HasSubstr("'gradients.0' (collective): gone"));
 }
 
 TEST_F(SmallRun, TimesEveryLaunch) {

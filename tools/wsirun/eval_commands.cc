@@ -10,9 +10,11 @@
 #include <numeric>
 #include <string>
 
+#include "runtime/comm/agreement.h"
 #include "runtime/train/evaluation.h"
 #include "runtime/train/run_folder.h"
-#include "tools/wsirun/report.h"
+#include "runtime/train/run_ranks.h"
+#include "tools/wsirun/ranks.h"
 #include "tools/wsirun/session.h"
 #include "tools/wsirun/slide_options.h"
 
@@ -24,6 +26,7 @@ using Json = nlohmann::ordered_json;
 struct Arguments {
   PlanArguments plan;
   SlideArguments slides;
+  RankArguments ranks;
   std::string split;    // Empty: every row.
   std::string run_dir;  // Where predictions.csv and roc.csv go; empty: nowhere.
   std::string output;   // Of predict.
@@ -36,36 +39,47 @@ struct Predicted {
   std::vector<SlidePrediction> predictions;
 };
 
-Result<Predicted> PredictSlides(const Arguments& a, bool labels_required) {
-  WSI_ASSIGN_OR_RETURN(const Session session, OpenSession(a.plan));
+// What a rank has ready before slides are predicted, without collectives.
+struct Prepared {
+  Session session;
+  std::vector<int64_t> rows;
+  LoaderOptions loader;
+};
+
+Status Prepare(const Arguments& a, bool labels_required, Communicator& ranks, Manifest& manifest,
+               Prepared& p) {
+  WSI_ASSIGN_OR_RETURN(p.session, OpenSession(a.plan, &ranks));
   WSI_ASSIGN_OR_RETURN(const RunFolder run, FindRunFolder(a.plan.checkpoint));
-  Predicted result;
-  WSI_ASSIGN_OR_RETURN(result.manifest,
-                       ReadManifest(a.slides.manifest, {.class_names = run.class_names,
-                                                        .labels_required = labels_required}));
-  if (labels_required) {
-    WSI_RETURN_IF_ERROR(CheckClasses(session.executor->plan(), result.manifest));
-  }
-  std::vector<int64_t> rows(result.manifest.rows.size());
-  std::iota(rows.begin(), rows.end(), int64_t{0});
+  WSI_ASSIGN_OR_RETURN(
+      manifest, ReadManifest(a.slides.manifest,
+                             {.class_names = run.class_names, .labels_required = labels_required}));
+  if (labels_required) WSI_RETURN_IF_ERROR(CheckClasses(p.session.executor->plan(), manifest));
+  p.rows.resize(manifest.rows.size());
+  std::iota(p.rows.begin(), p.rows.end(), int64_t{0});
   if (!a.split.empty()) {
-    WSI_ASSIGN_OR_RETURN(rows, RowsOfSplit(result.manifest, a.split));
+    WSI_ASSIGN_OR_RETURN(p.rows, RowsOfSplit(manifest, a.split));
   }
-  WSI_ASSIGN_OR_RETURN(const LoaderOptions loader, ToLoaderOptions(a.slides));
-  Progress progress;
-  WSI_ASSIGN_OR_RETURN(result.predictions,
-                       Predict(*session.executor, result.manifest, rows, loader, &progress));
+  WSI_ASSIGN_OR_RETURN(p.loader, ToLoaderOptions(a.slides));
+  return {};
+}
+
+// Ranks share the slides; each has all predictions then.
+Result<Predicted> PredictSlides(const Arguments& a, bool labels_required, Communicator& ranks) {
+  Predicted result;
+  Prepared p;
+  WSI_RETURN_IF_ERROR(Agree(ranks, Prepare(a, labels_required, ranks, result.manifest, p)));
+  WSI_RETURN_IF_ERROR(BroadcastPersistents(ranks, *p.session.executor, SharedState::kEverything));
+  Progress progress(ranks.rank() != 0);
+  WSI_ASSIGN_OR_RETURN(
+      result.predictions,
+      PredictOnRanks(ranks, *p.session.executor, result.manifest, p.rows, p.loader, &progress));
   progress.Finish();
   return result;
 }
 
 Json Number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-Status Eval(const Arguments& a) {
-  for (const char* name : {"/predictions.csv", "/roc.csv"}) {
-    if (!a.run_dir.empty()) WSI_RETURN_IF_ERROR(CheckOutputPath(a.run_dir + name, a.force));
-  }
-  WSI_ASSIGN_OR_RETURN(const Predicted predicted, PredictSlides(a, true));
+Status WriteMetrics(const Arguments& a, const Predicted& predicted) {
   const EvaluationMetrics metrics = Evaluate(predicted.manifest, predicted.predictions);
   if (!a.run_dir.empty()) {
     std::error_code error;
@@ -91,9 +105,23 @@ Status Eval(const Arguments& a) {
   return {};
 }
 
-Status PredictToFile(const Arguments& a) {
-  WSI_RETURN_IF_ERROR(CheckOutputPath(a.output, a.force));
-  WSI_ASSIGN_OR_RETURN(Predicted predicted, PredictSlides(a, false));
+Status CheckEvalOutputs(const Arguments& a) {
+  for (const char* name : {"/predictions.csv", "/roc.csv"}) {
+    if (!a.run_dir.empty()) WSI_RETURN_IF_ERROR(CheckOutputPath(a.run_dir + name, a.force));
+  }
+  return {};
+}
+
+Status Eval(const Arguments& a, Communicator& ranks) {
+  WSI_RETURN_IF_ERROR(Agree(ranks, CheckEvalOutputs(a)));
+  WSI_ASSIGN_OR_RETURN(const Predicted predicted, PredictSlides(a, true, ranks));
+  return ranks.rank() == 0 ? WriteMetrics(a, predicted) : Status();
+}
+
+Status PredictToFile(const Arguments& a, Communicator& ranks) {
+  WSI_RETURN_IF_ERROR(Agree(ranks, CheckOutputPath(a.output, a.force)));
+  WSI_ASSIGN_OR_RETURN(Predicted predicted, PredictSlides(a, false, ranks));
+  if (ranks.rank() != 0) return {};
   // A manifest without labels has no classes of its own: the columns are numbered.
   auto& names = predicted.manifest.class_names;
   const size_t columns =
@@ -105,6 +133,7 @@ Status PredictToFile(const Arguments& a) {
 void AddCommonOptions(CLI::App& command, Arguments* a) {
   AddPlanOptions(command, &a->plan, true);
   AddSlideOptions(command, &a->slides);
+  AddRankOptions(command, &a->ranks);
   command.add_option("--split", a->split, "train, val or test (default: every row)");
   command.add_flag("--force", a->force, "replace existing files");
 }
@@ -118,7 +147,10 @@ void AddEvalCommand(CLI::App& app, int* exit_code) {
   command->add_option("--run-dir", arguments->run_dir,
                       "folder for predictions.csv and roc.csv (default: none written)");
   command->add_flag("--json", arguments->json, "print one JSON object");
-  command->callback([=] { *exit_code = Report("eval", Eval(*arguments)); });
+  command->callback([=] {
+    *exit_code = RunOnRanks("eval", arguments->ranks,
+                            [&](Communicator& ranks) { return Eval(*arguments, ranks); });
+  });
 }
 
 void AddPredictCommand(CLI::App& app, int* exit_code) {
@@ -126,7 +158,10 @@ void AddPredictCommand(CLI::App& app, int* exit_code) {
   auto arguments = std::make_shared<Arguments>();
   AddCommonOptions(*command, arguments.get());
   command->add_option("-o,--output", arguments->output, "the CSV to write")->required();
-  command->callback([=] { *exit_code = Report("predict", PredictToFile(*arguments)); });
+  command->callback([=] {
+    *exit_code = RunOnRanks("predict", arguments->ranks,
+                            [&](Communicator& ranks) { return PredictToFile(*arguments, ranks); });
+  });
 }
 
 }  // namespace wsi

@@ -9,6 +9,7 @@
 #include "runtime/backends/reference/reference_backend.h"
 #include "runtime/plan/plan_types.h"
 #include "runtime/train/checkpoint.h"
+#include "tools/wsirun/ranks.h"
 
 namespace wsi {
 namespace {
@@ -48,15 +49,17 @@ void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_check
   }
 }
 
-Result<Session> OpenSession(const PlanArguments& arguments) {
+Result<Session> OpenSession(const PlanArguments& arguments, Communicator* communicator) {
   WSI_ASSIGN_OR_RETURN(const SpillFileOptions spill, ToSpillOptions(arguments));
   WSI_ASSIGN_OR_RETURN(PlanFile file, ReadPlan(arguments.path));
   Session session;
   session.file = std::make_unique<PlanFile>(std::move(file));
-  WSI_ASSIGN_OR_RETURN(session.backend,
-                       MakeBackend(session.file->plan().device(), arguments.threads));
+  int threads = arguments.threads;
+  if (threads == 0 && communicator != nullptr) threads = ThreadsOfRank(*communicator);
+  WSI_ASSIGN_OR_RETURN(session.backend, MakeBackend(session.file->plan().device(), threads));
   WSI_ASSIGN_OR_RETURN(session.executor,
-                       Executor::Make(session.file.get(), session.backend.get(), {.spill = spill}));
+                       Executor::Make(session.file.get(), session.backend.get(),
+                                      {.communicator = communicator, .spill = spill}));
   if (!arguments.checkpoint.empty()) {
     WSI_ASSIGN_OR_RETURN(const std::string weights, FindWeights(arguments.checkpoint));
     WSI_RETURN_IF_ERROR(LoadWeights(weights, *session.executor, PersistentKind::kModel));

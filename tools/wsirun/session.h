@@ -6,6 +6,7 @@
 
 #include "runtime/backends/backend.h"
 #include "runtime/base/status.h"
+#include "runtime/comm/communicator.h"
 #include "runtime/executor/executor.h"
 #include "runtime/plan/plan_file.h"
 
@@ -36,7 +37,8 @@ struct Session {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Executor> executor;
 };
-Result<Session> OpenSession(const PlanArguments& arguments);
+// `communicator` outlives the session; null: one rank.
+Result<Session> OpenSession(const PlanArguments& arguments, Communicator* communicator = nullptr);
 
 // A tensor in ONNX's axis order as the program's input, target or output `value` wants it.
 // kInvalidInput naming `path` where its shape is another.

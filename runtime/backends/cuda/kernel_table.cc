@@ -17,6 +17,7 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "AdamUpdate", .compile = CompileUpdate},
     {.op = "Add", .compile = CompilePointwise},
     {.op = "AllFinite", .compile = CompileAllFinite},
+    {.op = "AllReduce", .none_because = kNotLaunched},
     {.op = "And", .compile = CompilePointwise},
     {.op = "ArgMax", .compile = CompileArgExtreme},
     {.op = "ArgMin", .compile = CompileArgExtreme},

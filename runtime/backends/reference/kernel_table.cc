@@ -17,6 +17,7 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "AdamUpdate", .compile = CompileAdamUpdate},
     {.op = "Add", .compile = CompileArithmetic},
     {.op = "AllFinite", .compile = CompileAllFinite},
+    {.op = "AllReduce", .none_because = kNotLaunched},
     {.op = "And", .compile = CompileLogical},
     {.op = "ArgMax", .compile = CompileArgExtreme},
     {.op = "ArgMin", .compile = CompileArgExtreme},

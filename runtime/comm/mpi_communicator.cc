@@ -1,0 +1,305 @@
+#include "runtime/comm/mpi_communicator.h"
+
+#include <fmt/format.h>
+#include <mpi.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <thread>
+
+#include "runtime/base/checked.h"
+
+namespace wsi {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kEagerPolls = 2000;  // Before a waiting rank starts to sleep between polls.
+constexpr auto kPollInterval = std::chrono::microseconds(50);
+constexpr auto kAbortPatience = std::chrono::seconds(5);
+constexpr size_t kMostElements = size_t{1} << 28;     // Of one call of MPI, which counts in int.
+constexpr size_t kOrderedElements = size_t{1} << 20;  // Of one round of a sum by ranks.
+
+Status MpiError(int code, const char* expression) {
+  std::string text(MPI_MAX_ERROR_STRING, '\0');
+  int length = 0;
+  MPI_Error_string(code, text.data(), &length);
+  text.resize(static_cast<size_t>(length));
+  return {ErrorCode::kPeer, fmt::format("{}: {}", expression, text)};
+}
+
+#define WSI_RETURN_IF_MPI_ERROR(expression)                                      \
+  do {                                                                           \
+    const int wsi_mpi_code = (expression);                                       \
+    if (wsi_mpi_code != MPI_SUCCESS) return MpiError(wsi_mpi_code, #expression); \
+  } while (false)
+
+template <typename T>
+MPI_Datatype TypeOf();
+template <>
+MPI_Datatype TypeOf<float>() {
+  return MPI_FLOAT;
+}
+template <>
+MPI_Datatype TypeOf<double>() {
+  return MPI_DOUBLE;
+}
+
+class MpiCommunicator final : public Communicator {
+ public:
+  explicit MpiCommunicator(const CommunicatorOptions& options) : timeout_(options.timeout) {}
+  // Waits for all ranks, so that none is gone while others still need it.
+  ~MpiCommunicator() override;
+  MpiCommunicator(const MpiCommunicator&) = delete;
+  MpiCommunicator& operator=(const MpiCommunicator&) = delete;
+
+  Status Start();
+
+  int rank() const override { return rank_; }
+  int size() const override { return size_; }
+  int local_size() const override { return local_size_; }
+  Status Mean(std::span<float> values, SumOrder order) override {
+    return order == SumOrder::kAny ? AnyMean(values) : MeanByRanks(values, float_scratch_);
+  }
+  Status Mean(std::span<double> values, SumOrder order) override {
+    return order == SumOrder::kAny ? AnyMean(values) : MeanByRanks(values, double_scratch_);
+  }
+  Status Max(std::span<int64_t> values) override;
+  Status Broadcast(std::span<std::byte> bytes, int root) override;
+  Result<std::vector<std::string>> Gather(std::string_view bytes) override;
+  [[noreturn]] void Abort(int exit_code) override;
+
+ private:
+  // Polls, for no call of MPI that blocks can be given up.
+  Status Wait(MPI_Request request, std::string_view operation);
+  template <typename T>
+  Status AnyMean(std::span<T> values);
+  template <typename T>
+  Status MeanByRanks(std::span<T> values, std::vector<T>& scratch);
+  template <typename T>
+  Status MeanOfPart(std::span<T> part, std::span<T> scratch);
+  void CutIntoSlices(size_t elements);
+
+  std::chrono::milliseconds timeout_;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0;
+  int size_ = 1;
+  int local_size_ = 1;
+  bool is_broken_ = false;
+  // Of a sum by ranks: which elements each rank adds up.
+  std::vector<int> slice_sizes_;
+  std::vector<int> slice_offsets_;
+  std::vector<int> part_sizes_;  // Of this rank's slice as each rank sends it.
+  std::vector<int> part_offsets_;
+  std::vector<float> float_scratch_;
+  std::vector<double> double_scratch_;
+};
+
+Status MpiCommunicator::Start() {
+  int provided = MPI_THREAD_SINGLE;
+  WSI_RETURN_IF_MPI_ERROR(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided));
+  WSI_RETURN_IF_MPI_ERROR(MPI_Comm_dup(MPI_COMM_WORLD, &comm_));
+  WSI_RETURN_IF_MPI_ERROR(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN));
+  WSI_RETURN_IF_MPI_ERROR(MPI_Comm_rank(comm_, &rank_));
+  WSI_RETURN_IF_MPI_ERROR(MPI_Comm_size(comm_, &size_));
+  if (size_ != LaunchedRanks()) {
+    is_broken_ = true;
+    return {ErrorCode::kPeer,
+            fmt::format("started as one of {} ranks, but MPI finds {}: the launcher is of another "
+                        "MPI; this wsirun goes with {}",
+                        LaunchedRanks(), size_, LauncherName())};
+  }
+  if (provided < MPI_THREAD_SERIALIZED) {
+    return {ErrorCode::kPeer,
+            fmt::format("this MPI gives thread level {}, wanted MPI_THREAD_SERIALIZED ({})",
+                        provided, MPI_THREAD_SERIALIZED)};
+  }
+  MPI_Comm local = MPI_COMM_NULL;
+  WSI_RETURN_IF_MPI_ERROR(
+      MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local));
+  WSI_RETURN_IF_MPI_ERROR(MPI_Comm_size(local, &local_size_));
+  WSI_RETURN_IF_MPI_ERROR(MPI_Comm_free(&local));
+  for (std::vector<int>* list : {&slice_sizes_, &slice_offsets_, &part_sizes_, &part_offsets_}) {
+    list->resize(static_cast<size_t>(size_));
+  }
+  return {};
+}
+
+MpiCommunicator::~MpiCommunicator() {
+  int initialized = 0;
+  MPI_Initialized(&initialized);
+  if (initialized == 0) return;
+  if (comm_ != MPI_COMM_NULL && !is_broken_) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    if (MPI_Ibarrier(comm_, &request) != MPI_SUCCESS || !Wait(request, "the end").ok()) {
+      Abort(ExitCode(ErrorCode::kPeer));
+    }
+    MPI_Comm_free(&comm_);
+  }
+  MPI_Finalize();
+}
+
+Status MpiCommunicator::Wait(MPI_Request request, std::string_view operation) {
+  const Clock::time_point deadline = Clock::now() + timeout_;
+  for (int polls = 0;; ++polls) {
+    int done = 0;
+    const int code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+    if (code != MPI_SUCCESS) {
+      is_broken_ = true;
+      return MpiError(code, "MPI_Test").WithContext(operation);
+    }
+    if (done != 0) return {};
+    if (polls < kEagerPolls) {
+      std::this_thread::yield();
+      continue;
+    }
+    if (Clock::now() > deadline) {
+      is_broken_ = true;
+      return {ErrorCode::kPeer,
+              fmt::format("{}: not every rank took part within {} s (--comm-timeout); one of them "
+                          "may have stopped",
+                          operation, std::chrono::duration<double>(timeout_).count())};
+    }
+    polls = kEagerPolls;
+    std::this_thread::sleep_for(kPollInterval);
+  }
+}
+
+template <typename T>
+Status MpiCommunicator::AnyMean(std::span<T> values) {
+  const T scale = T(1) / static_cast<T>(size_);
+  for (size_t begin = 0; begin < values.size(); begin += kMostElements) {
+    const std::span<T> part = values.subspan(begin, std::min(kMostElements, values.size() - begin));
+    MPI_Request request = MPI_REQUEST_NULL;
+    WSI_RETURN_IF_MPI_ERROR(MPI_Iallreduce(MPI_IN_PLACE, part.data(), static_cast<int>(part.size()),
+                                           TypeOf<T>(), MPI_SUM, comm_, &request));
+    WSI_RETURN_IF_ERROR(Wait(request, "sum over ranks"));
+    for (T& value : part) value *= scale;
+  }
+  return {};
+}
+
+template <typename T>
+Status MpiCommunicator::MeanByRanks(std::span<T> values, std::vector<T>& scratch) {
+  scratch.resize(kOrderedElements + static_cast<size_t>(size_));
+  for (size_t begin = 0; begin < values.size(); begin += kOrderedElements) {
+    const size_t count = std::min(kOrderedElements, values.size() - begin);
+    WSI_RETURN_IF_ERROR(MeanOfPart(values.subspan(begin, count), std::span(scratch)));
+  }
+  return {};
+}
+
+void MpiCommunicator::CutIntoSlices(size_t elements) {
+  const auto ranks = static_cast<size_t>(size_);
+  for (size_t r = 0; r < ranks; ++r) {
+    slice_offsets_[r] = static_cast<int>(r * elements / ranks);
+    slice_sizes_[r] = static_cast<int>((r + 1) * elements / ranks) - slice_offsets_[r];
+  }
+  const int own = slice_sizes_[static_cast<size_t>(rank_)];
+  for (size_t r = 0; r < ranks; ++r) {
+    part_sizes_[r] = own;
+    part_offsets_[r] = own * static_cast<int>(r);
+  }
+}
+
+// Every rank adds up one slice and gives the others its sums:
+//
+//            slice 0  slice 1                  slice 0  slice 1
+//   rank 0   a0       a1        all-to-all >   a0 + b0             all-gather >  both, on both
+//   rank 1   b0       b1                                a1 + b1
+template <typename T>
+Status MpiCommunicator::MeanOfPart(std::span<T> part, std::span<T> scratch) {
+  CutIntoSlices(part.size());
+  MPI_Request request = MPI_REQUEST_NULL;
+  WSI_RETURN_IF_MPI_ERROR(MPI_Ialltoallv(part.data(), slice_sizes_.data(), slice_offsets_.data(),
+                                         TypeOf<T>(), scratch.data(), part_sizes_.data(),
+                                         part_offsets_.data(), TypeOf<T>(), comm_, &request));
+  WSI_RETURN_IF_ERROR(Wait(request, "sum by ranks"));
+  const auto own = static_cast<size_t>(rank_);
+  const auto count = static_cast<size_t>(slice_sizes_[own]);
+  const std::span<T> slice = part.subspan(static_cast<size_t>(slice_offsets_[own]), count);
+  const T scale = T(1) / static_cast<T>(size_);
+  for (size_t i = 0; i < count; ++i) {
+    T sum = 0;
+    for (size_t r = 0; r < static_cast<size_t>(size_); ++r) sum += scratch[r * count + i];
+    slice[i] = sum * scale;
+  }
+  WSI_RETURN_IF_MPI_ERROR(MPI_Iallgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, part.data(),
+                                          slice_sizes_.data(), slice_offsets_.data(), TypeOf<T>(),
+                                          comm_, &request));
+  return Wait(request, "sum by ranks");
+}
+
+Status MpiCommunicator::Max(std::span<int64_t> values) {
+  MPI_Request request = MPI_REQUEST_NULL;
+  WSI_RETURN_IF_MPI_ERROR(MPI_Iallreduce(MPI_IN_PLACE, values.data(),
+                                         static_cast<int>(values.size()), MPI_INT64_T, MPI_MAX,
+                                         comm_, &request));
+  return Wait(request, "agreement");
+}
+
+Status MpiCommunicator::Broadcast(std::span<std::byte> bytes, int root) {
+  for (size_t begin = 0; begin < bytes.size(); begin += kMostElements) {
+    const size_t count = std::min(kMostElements, bytes.size() - begin);
+    MPI_Request request = MPI_REQUEST_NULL;
+    WSI_RETURN_IF_MPI_ERROR(
+        MPI_Ibcast(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, root, comm_, &request));
+    WSI_RETURN_IF_ERROR(Wait(request, "broadcast"));
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> MpiCommunicator::Gather(std::string_view bytes) {
+  const auto ranks = static_cast<size_t>(size_);
+  std::vector<int64_t> sizes(ranks);
+  const auto own = static_cast<int64_t>(bytes.size());
+  MPI_Request request = MPI_REQUEST_NULL;
+  WSI_RETURN_IF_MPI_ERROR(
+      MPI_Iallgather(&own, 1, MPI_INT64_T, sizes.data(), 1, MPI_INT64_T, comm_, &request));
+  WSI_RETURN_IF_ERROR(Wait(request, "gather"));
+  std::vector<int> counts(ranks);
+  std::vector<int> offsets(ranks);
+  int64_t total = 0;
+  for (size_t r = 0; r < ranks; ++r) {
+    offsets[r] = static_cast<int>(total);
+    WSI_ASSIGN_OR_RETURN(total, CheckedAdd(total, sizes[r]));
+    if (total > std::numeric_limits<int>::max()) {
+      return InternalError(fmt::format("gathers {} bytes and more", total));
+    }
+    counts[r] = static_cast<int>(sizes[r]);
+  }
+  std::string all(static_cast<size_t>(total), '\0');
+  WSI_RETURN_IF_MPI_ERROR(MPI_Iallgatherv(bytes.data(), static_cast<int>(own), MPI_BYTE, all.data(),
+                                          counts.data(), offsets.data(), MPI_BYTE, comm_,
+                                          &request));
+  WSI_RETURN_IF_ERROR(Wait(request, "gather"));
+  std::vector<std::string> parts;
+  parts.reserve(ranks);
+  for (size_t r = 0; r < ranks; ++r) {
+    parts.push_back(all.substr(static_cast<size_t>(offsets[r]), static_cast<size_t>(counts[r])));
+  }
+  return parts;
+}
+
+void MpiCommunicator::Abort(int exit_code) {
+  // MPI's own way may wait for those that have stopped.
+  std::thread([exit_code] {
+    std::this_thread::sleep_for(kAbortPatience);
+    std::_Exit(exit_code);
+  }).detach();
+  MPI_Abort(MPI_COMM_WORLD, exit_code);
+  std::_Exit(exit_code);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Communicator>> ConnectMpi(const CommunicatorOptions& options) {
+  auto communicator = std::make_unique<MpiCommunicator>(options);
+  WSI_RETURN_IF_ERROR(communicator->Start());
+  return std::unique_ptr<Communicator>(std::move(communicator));
+}
+
+std::string_view LauncherName() { return WSI_MPI_LAUNCHER; }
+
+}  // namespace wsi

@@ -1,0 +1,125 @@
+// What the ranks of a run do together between the executor's runs.
+#include <fmt/format.h>
+
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "runtime/comm/agreement.h"
+#include "runtime/plan/plan.pb.h"
+#include "runtime/train/run_ranks.h"
+#include "runtime/train/trainer.h"
+
+namespace wsi {
+
+// This rank's share of the epoch behind its first `skip` samples.
+Status Trainer::EnqueueEpoch(int64_t epoch, int64_t skip) {
+  const std::vector<int64_t> order =
+      EpochOrder(static_cast<int64_t>(train_rows_.size()), state_.seed, epoch);
+  std::vector<int64_t> rows;
+  for (int64_t i = skip; i < StepsPerEpoch() * GlobalBatch(); ++i) {
+    rows.push_back(train_rows_[static_cast<size_t>(order[static_cast<size_t>(i)])]);
+  }
+  const std::vector<int64_t> own = ShareOfRank(rows, batch_, ranks_->rank(), ranks_->size());
+  (epoch == state_.epoch ? own_rows_ : next_own_rows_) = static_cast<int64_t>(own.size());
+  enqueued_epoch_ = epoch;
+  return feeder_->Enqueue(own, epoch);
+}
+
+Result<bool> Trainer::Resume() {
+  int64_t found = 0;
+  const auto load = [&]() -> Status {
+    if (!is_root()) return {};
+    WSI_ASSIGN_OR_RETURN(const std::optional<std::string> folder, checkpoints_.Latest());
+    if (!folder.has_value()) return {};
+    WSI_ASSIGN_OR_RETURN(state_, checkpoints_.Load(*folder, *executor_));
+    if (state_.seed != options_.seed) {
+      return UsageError(fmt::format("{}: the run has seed {}, not {}; resume it with --seed {}",
+                                    *folder, state_.seed, options_.seed, state_.seed));
+    }
+    progress_.Print(fmt::format("resuming from {} (epoch {}, step {})", *folder, state_.epoch + 1,
+                                state_.step));
+    found = 1;
+    return {};
+  };
+  WSI_RETURN_IF_ERROR(Agree(*ranks_, load()));
+  WSI_RETURN_IF_ERROR(ranks_->Max(std::span(&found, 1)));
+  if (found == 0) return false;
+  static_assert(std::is_trivially_copyable_v<TrainerState>);
+  WSI_RETURN_IF_ERROR(ranks_->Broadcast(std::as_writable_bytes(std::span(&state_, 1)), 0));
+  rate_.Restore(state_.learning_rate);
+  loss_scale_.Restore(state_.loss_scale);
+  return true;
+}
+
+// Notes that every rank returns this error. Those of the communicator are each rank's own.
+Status Trainer::Agreed(Status status) {
+  all_know_ = status.code() != ErrorCode::kPeer;
+  return status;
+}
+
+void Trainer::ReportFailure(const Status& status) {
+  const int rank = ranks_->rank();
+  const Status written = WriteFile(options_.run_dir + "/status.json",
+                                   ToJson({{"phase", "failed"},
+                                           {"epoch", state_.epoch},
+                                           {"step", state_.step},
+                                           {"rank", int64_t{rank}},
+                                           {"operation", status.message()}}) +
+                                       "\n",
+                                   {.force = true, .ops = options_.file_ops});
+  fmt::print(stderr, "wsirun: rank {}: behind step {}: {}\n", rank, state_.step, status.message());
+  if (!written.ok()) fmt::print(stderr, "wsirun: rank {}: {}\n", rank, written.message());
+}
+
+Status Trainer::Log(const std::string& event, const EventFields& fields) {
+  return events_ ? events_->Write(event, fields) : Status();
+}
+
+Result<bool> Trainer::NextBatch() {
+  Result<std::vector<int64_t>> rows = feeder_->Next(state_.epoch);
+  const bool ended = rows.ok() && static_cast<int64_t>(rows->size()) < batch_;
+  const int64_t consumed = feeder_->consumed() - consumed_before_;
+  std::array<int64_t, 3> most = {rows.ok() ? 0 : 1, ended ? 1 : 0, consumed};
+  WSI_RETURN_IF_ERROR(ranks_->Max(most));
+  if (most[0] != 0) return Agreed(Agree(*ranks_, rows.ok() ? Status() : rows.status()));
+  state_.position = position_before_ + most[2] * ranks_->size();
+  if (most[1] == 0) {
+    micro_rows_ = *std::move(rows);
+    return true;
+  }
+  // Another rank has run out, for some of its slides were bad: this one's wait for another epoch.
+  while (rows.ok() && !rows->empty()) rows = feeder_->Next(state_.epoch);
+  return false;
+}
+
+// Adds up the losses of all ranks, in their order, and agrees on whether to stop.
+Status Trainer::ShareLoss(double loss) {
+  std::array<double, 2> own = {loss, stop_->load() ? 1.0 : 0.0};
+  std::string bytes(sizeof(own), '\0');
+  std::memcpy(bytes.data(), own.data(), sizeof(own));
+  WSI_ASSIGN_OR_RETURN(const std::vector<std::string> all, ranks_->Gather(bytes));
+  must_stop_ = false;
+  bool is_finite = true;
+  for (const std::string& of_rank : all) {
+    WSI_CHECK(of_rank.size() == sizeof(own));
+    std::memcpy(own.data(), of_rank.data(), sizeof(own));
+    is_finite = is_finite && std::isfinite(own[0]);
+    must_stop_ = must_stop_ || own[1] != 0;
+    state_.loss_sum += own[0];
+    ++state_.loss_count;
+    micro_loss_ += own[0];
+  }
+  if (is_finite) return {};
+  Status status;
+  if (!std::isfinite(loss)) {
+    status = NumericError(
+        fmt::format("step {}: the loss is {} on slide {}; resume with a lower --learning-rate{}",
+                    state_.step + 1, loss, MicroSlides(),
+                    executor_->plan().precision() == "fp16" ? ", or try --precision bf16" : ""));
+  }
+  return Agreed(Agree(*ranks_, status));
+}
+
+}  // namespace wsi

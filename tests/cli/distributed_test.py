@@ -1,0 +1,219 @@
+"""Several ranks on one machine: the same weights as one rank, whatever stops them on the way."""
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+import numpy
+from programs import (INVALID, PREEMPTED, ProgramTest, command, read_events, read_safetensors,
+                      run, write_tiny_model)
+
+LAUNCHER = os.environ.get("WSI_MPI_LAUNCHER", "")
+PEER = 7
+# Also where ranks are more than cores, and as root, as in a container.
+ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+                   OMPI_MCA_rmaps_base_oversubscribe="1")
+# Every optimizer, precision and number of ranks, which takes a minute.
+ALL = os.environ.get("WSI_ALL_RANKS") == "1"
+
+
+def children(process):
+    """The process ids below `process`, by command."""
+    found = []
+    for path in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
+        try:
+            for child in path.read_text().split():
+                found += [int(child), *children(int(child))]
+        except OSError:
+            continue
+    return found
+
+
+def is_rank(process):
+    try:
+        return pathlib.Path(f"/proc/{process}/comm").read_text().strip() == "wsirun"
+    except OSError:
+        return False
+
+
+def is_alive(process):
+    try:
+        return pathlib.Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
+@unittest.skipUnless(LAUNCHER, "built without MPI")
+class Distributed(ProgramTest):
+    def setUp(self):
+        super().setUp()
+        self.manifest = self.make_slides(12, test_fraction=0.34)
+        self.model = self.folder / "tiny.onnx"
+        write_tiny_model(self.model)
+
+    def plan(self, accumulate, *options):
+        path = self.folder / f"{'-'.join(map(str, (accumulate, *options)))}.plan"
+        if not path.exists():
+            self.succeed("wsic", "compile", self.model, "-o", path, "--norm", "frozen",
+                         "--accumulate", accumulate, *(options or ("--optimizer", "momentum")))
+        return path
+
+    def train(self, plan, name, *options):
+        return command("wsirun", "train", plan, "--slides", self.manifest, "--run-dir",
+                       self.folder / name, "--val-split", "test", "--threads", 1, "--seed", 3,
+                       *options)
+
+    def on_ranks(self, ranks, words):
+        launcher = [LAUNCHER, "-n", str(ranks)] if ranks > 1 else []
+        return subprocess.run([*launcher, *words], capture_output=True, text=True, check=False,
+                              timeout=120, env=ENVIRONMENT)
+
+    def trained(self, ranks, plan, name, *options):
+        done = self.on_ranks(ranks, self.train(plan, name, *options))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return (self.folder / name / "last.safetensors").read_bytes()
+
+    def start(self, ranks, plan, name, *options):
+        """A run under way: its launcher, and its ranks once one step is done."""
+        process = subprocess.Popen(
+            [LAUNCHER, "-n", str(ranks), *self.train(plan, name, *options)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.addCleanup(process.stderr.close)
+        events = self.folder / name / "events.jsonl"
+        while process.poll() is None and not (
+                events.exists() and '"event":"step"' in events.read_text(encoding="utf-8")):
+            time.sleep(0.005)
+        return process, [child for child in children(process.pid) if is_rank(child)]
+
+    def assert_gone(self, processes):
+        deadline = time.monotonic() + 10
+        while any(map(is_alive, processes)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual([process for process in processes if is_alive(process)], [])
+
+    def test_ranks_give_the_bits_of_accumulation(self):
+        cases = [(2, "momentum", "fp32"), (4, "adam", "fp16")]
+        if ALL:
+            cases = [(ranks, optimizer, precision) for ranks in (2, 4)
+                     for optimizer in ("momentum", "adam") for precision in ("fp32", "fp16")]
+        for ranks, optimizer, precision in cases:
+            with self.subTest(ranks=ranks, optimizer=optimizer, precision=precision):
+                options = ("--deterministic", "--optimizer", optimizer, "--precision", precision)
+                name = f"{ranks}-{optimizer}-{precision}"
+                one = self.trained(1, self.plan(ranks, *options), name + "-one", "--epochs", 3)
+                many = self.trained(ranks, self.plan(1, *options), name, "--epochs", 3)
+                self.assertEqual(one, many)
+                losses = [[(event["loss"], event["learning_rate"]) for event in
+                           read_events(self.folder / run_name, "step")]
+                          for run_name in (name + "-one", name)]
+                self.assertEqual(losses[0], losses[1])
+
+    def test_ranks_that_accumulate_give_the_weights_of_one(self):
+        cases = [(2, 2, "momentum", "fp32")]
+        if ALL:
+            cases = [(ranks, steps, optimizer, precision) for ranks, steps in ((2, 1), (2, 2), (4, 1))
+                     for optimizer in ("momentum", "adam") for precision in ("fp32", "fp16")]
+        for ranks, steps, optimizer, precision in cases:
+            with self.subTest(ranks=ranks, steps=steps, optimizer=optimizer, precision=precision):
+                options = ("--optimizer", optimizer, "--precision", precision)
+                name = f"{ranks}-{steps}-{optimizer}-{precision}"
+                self.trained(1, self.plan(ranks * steps, *options), name + "-one", "--epochs", 3)
+                self.trained(ranks, self.plan(steps, *options), name, "--epochs", 3)
+                one, many = (read_safetensors(self.folder / run_name / "last.safetensors")
+                             for run_name in (name + "-one", name))
+                for key, weights in one.items():
+                    numpy.testing.assert_allclose(many[key], weights, rtol=1e-5, atol=1e-6)
+
+    def test_a_run_goes_on_with_other_ranks(self):
+        options = ("--deterministic", "--optimizer", "adam")
+        four, one = self.plan(1, *options), self.plan(4, *options)
+        whole = self.trained(4, four, "whole", "--epochs", 2)
+        self.trained(4, four, "parts", "--epochs", 2, "--max-steps", 1)
+        self.assertEqual(self.trained(1, one, "parts", "--epochs", 2, "--resume", "auto"), whole)
+
+    def test_evaluation_is_shared(self):
+        plan = self.plan(1)
+        self.trained(1, plan, "run")
+        for ranks in (1, 2):
+            done = self.on_ranks(ranks, command(
+                "wsirun", "eval", plan, "--checkpoint", self.folder / "run", "--slides",
+                self.manifest, "--run-dir", self.folder / f"eval{ranks}", "--json"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(json.loads(done.stdout)["slides"], 12)
+        for name in ("predictions.csv", "roc.csv"):
+            self.assertEqual((self.folder / "eval1" / name).read_bytes(),
+                             (self.folder / "eval2" / name).read_bytes())
+
+    def test_a_rank_dies(self):
+        plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
+        options = ("--epochs", 40, "--checkpoint-steps", 3)
+        whole = self.trained(2, plan, "whole", *options)
+        process, ranks = self.start(2, plan, "parts", *options)
+        self.assertEqual(len(ranks), 2)
+        time.sleep(random.random() * 0.1)
+        os.kill(random.choice(ranks), signal.SIGKILL)
+        process.communicate(timeout=30)
+        self.assertNotEqual(process.returncode, 0)
+        self.assert_gone(ranks)
+        self.assertEqual(self.trained(2, plan, "parts", *options, "--resume", "auto"), whole)
+
+    def test_a_rank_stalls(self):
+        plan = self.plan(1)
+        process, ranks = self.start(2, plan, "run", "--epochs", 100000, "--comm-timeout", 1)
+        os.kill(ranks[1], signal.SIGSTOP)
+        began = time.monotonic()
+        _, messages = process.communicate(timeout=30)
+        self.assertLess(time.monotonic() - began, 11)
+        self.assertEqual(process.returncode, PEER, messages)
+        self.assert_gone(ranks)
+        self.assertIn("--comm-timeout", messages)
+        status = json.loads((self.folder / "run" / "status.json").read_text())
+        self.assertEqual((status["phase"], status["rank"]), ("failed", 0))
+        self.assertIn("not every rank took part", status["operation"])
+        self.assertGreater(status["step"], 0)
+
+    def test_all_stop_together(self):
+        plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
+        options = ("--epochs", 40)
+        whole = self.trained(2, plan, "whole", *options)
+        process, ranks = self.start(2, plan, "parts", *options)
+        process.send_signal(signal.SIGUSR1)
+        _, messages = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, PREEMPTED, messages)
+        self.assertEqual(messages.count("--resume auto"), 1, messages)
+        self.assert_gone(ranks)
+        self.assertEqual(self.trained(2, plan, "parts", *options, "--resume", "auto"), whole)
+
+    def test_ranks_start_alike(self):
+        plans = self.plan(1), self.plan(2)
+        words = [self.train(plan, "run") for plan in plans]
+        done = self.on_ranks(1, [LAUNCHER, "-n", "1", *words[0], ":", "-n", "1", *words[1]])
+        self.assertEqual(done.returncode, INVALID, done.stderr)
+        self.assertEqual(done.stderr.count("rank 1 has another plan than rank 0"), 1, done.stderr)
+
+    def test_a_bad_slide_of_one_rank_is_told_once(self):
+        plan = self.plan(1)
+        (self.manifest.parent / "slide-0001.tif").write_bytes(b"no slide")
+        names = [line.split(",")[2] for line in self.manifest.read_text().splitlines()]
+        for name in names[2:6]:
+            (self.manifest.parent / name).write_bytes(b"no slide")
+        done = self.on_ranks(2, self.train(plan, "run"))
+        self.assertEqual(done.returncode, INVALID, done.stderr)
+        self.assertRegex(done.stderr, "wsirun train: rank [01]: slide ")
+        self.assertEqual(done.stderr.count("wsirun train:"), 1, done.stderr)
+
+    def test_nproc_starts_the_ranks(self):
+        plan = self.plan(1)
+        done = run("wsirun", *self.train(plan, "run", "--nproc", 2)[1:])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(read_events(self.folder / "run", "start")[0]["ranks"], 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,35 @@
+// Commands that several ranks run together.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/status.h"
+#include "runtime/comm/communicator.h"
+
+namespace CLI {
+class App;
+}
+
+namespace wsi {
+
+struct RankArguments {
+  int ranks = 0;                 // To start on this machine; 0: none, this process is one already.
+  double timeout_seconds = 300;  // Of whatever ranks do together.
+};
+// Adds --nproc and --comm-timeout. `arguments` outlives parsing.
+void AddRankOptions(CLI::App& command, RankArguments* arguments);
+
+// Runs `body` on this rank, or starts ranks that do, and returns the exit code. An error that
+// all ranks share is told once, by rank 0; one of the communicator ends every rank with 7.
+int RunOnRanks(std::string_view command, const RankArguments& arguments,
+               const std::function<Status(Communicator&)>& body);
+
+// Compute threads of a rank where none are asked for: its share of the cores. 0: all that
+// this process may use.
+int ThreadsOfRank(const Communicator& communicator);
+
+}  // namespace wsi
