@@ -134,7 +134,8 @@ class Distributed(ProgramTest):
         options = ("--deterministic", "--optimizer", "adam")
         four, one = self.plan(1, *options), self.plan(4, *options)
         whole = self.trained(4, four, "whole", "--epochs", 2)
-        self.trained(4, four, "parts", "--epochs", 2, "--max-steps", 1)
+        done = self.on_ranks(4, self.train(four, "parts", "--epochs", 2, "--max-steps", 1))
+        self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.trained(1, one, "parts", "--epochs", 2, "--resume", "auto"), whole)
 
     def test_evaluation_is_shared(self):
@@ -152,7 +153,7 @@ class Distributed(ProgramTest):
 
     def test_a_rank_dies(self):
         plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
-        options = ("--epochs", 40, "--checkpoint-steps", 3)
+        options = ("--epochs", 10, "--checkpoint-steps", 3)
         whole = self.trained(2, plan, "whole", *options)
         process, ranks = self.start(2, plan, "parts", *options)
         self.assertEqual(len(ranks), 2)
@@ -180,7 +181,7 @@ class Distributed(ProgramTest):
 
     def test_all_stop_together(self):
         plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
-        options = ("--epochs", 40)
+        options = ("--epochs", 10)
         whole = self.trained(2, plan, "whole", *options)
         process, ranks = self.start(2, plan, "parts", *options)
         process.send_signal(signal.SIGUSR1)

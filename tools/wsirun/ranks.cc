@@ -50,7 +50,7 @@ Status Launch(int ranks) {
   for (const auto& [name, value] :
        {std::pair("OMPI_ALLOW_RUN_AS_ROOT", "1"), std::pair("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
         std::pair("OMPI_MCA_rmaps_base_oversubscribe", "1"),
-        std::pair("OMPI_MCA_odls_base_sigkill_timeout", "300")}) {
+        std::pair("OMPI_MCA_odls_base_sigkill_timeout", "30")}) {
     setenv(name, value, 0);
   }
   std::vector<char*> argv;
