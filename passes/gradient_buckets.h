@@ -19,8 +19,6 @@ inline constexpr Bytes kBucketBytes = Bytes{1} << 20;
 //
 //   backward   g5 --- g4 - g3 ----------------- g2 - g1 --
 //   AllReduce              (g5 g4 g3)           (g2) (g1 ...
-//
-// A gradient that others read too, which therefore cannot be written over, is copied.
 Status ReduceGradients(Graph& graph, std::span<ParameterGradient> pairs, Bytes bucket_bytes);
 
 }  // namespace wsi

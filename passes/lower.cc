@@ -82,14 +82,14 @@ class Lowering {
   Status AddPersistent(const Graph& graph, const Value& value);
   Status CheckSame(const Graph& graph, const Value& value, const Known& known) const;
   std::string CheckpointName(const Value& value);
-  Status AddProgram(const ProgramSource& source);
+  void AddProgram(const ProgramSource& source);
   void AddBuffers(const Graph& graph);
   void AddValues(const Graph& graph);
   void AddInstructions(const Graph& graph, plan::Program& program);
   void AddLaunch(const Graph& graph, NodeId id, plan::Launch& launch);
   void AddCopy(const Graph& graph, const Node& node, plan::Instruction& instruction);
-  void AddCollective(const Node& node, plan::Collective& collective);
-  Status AliasCollectives(const Graph& graph);
+  void AddCollective(const Graph& graph, const Node& node, plan::Program& program);
+  void AliasCollectives(const Graph& graph);
   void AddResults(const Graph& graph, plan::Program& program);
   void AddGradients(const Graph& graph);
 
@@ -132,6 +132,20 @@ std::vector<bool> FindSkipped(const Graph& graph) {
     skipped.push_back(is_skipped);
   }
   return skipped;
+}
+
+// Whether output i of a collective lies where its input i does.
+bool IsInPlace(const Graph& graph, const Node& node, size_t i) {
+  return graph.value(node.inputs[i]).buffer == graph.value(node.outputs[i]).buffer;
+}
+
+// How many instructions a step becomes that is not skipped.
+int64_t InstructionCount(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  int64_t count = 1;
+  if (!IsCollective(*FindOp(node.op))) return count;
+  for (size_t i = 0; i < node.inputs.size(); ++i) count += IsInPlace(graph, node, i) ? 0 : 1;
+  return count;
 }
 
 std::string Lowering::CheckpointName(const Value& value) {
@@ -276,25 +290,43 @@ void Lowering::AddCopy(const Graph& graph, const Node& node, plan::Instruction& 
   instruction.mutable_copy()->set_result(ValueIndex(node.outputs[0]));
 }
 
-void Lowering::AddCollective(const Node& node, plan::Collective& collective) {
-  for (const ValueId input : node.inputs) collective.add_values(ValueIndex(input));
+void Lowering::AddCollective(const Graph& graph, const Node& node, plan::Program& program) {
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    if (IsInPlace(graph, node, i)) continue;
+    plan::Instruction* copy = program.add_instructions();
+    copy->set_name(graph.value(node.outputs[i]).name);
+    copy->set_lane(plan::LANE_COMPUTE);
+    copy->set_phase(PlanPhase(node.phase));
+    plan::Launch& launch = *copy->mutable_launch();
+    launch.set_op("Reshape");
+    const Shape& shape = graph.value(node.inputs[i]).shape;
+    StoreAttributes({{"shape", std::vector<int64_t>(shape.begin(), shape.end())}},
+                    launch.mutable_attributes());
+    launch.add_inputs(ValueIndex(node.inputs[i]));
+    launch.add_outputs(ValueIndex(node.outputs[i]));
+    launch.set_workspace(-1);
+    launch.set_bytes(2.0 * static_cast<double>(shape.ByteCount(graph.value(node.inputs[i]).dtype)));
+  }
+  plan::Instruction* instruction = program.add_instructions();
+  instruction->set_name(node.name);
+  instruction->set_lane(plan::LANE_COMM);
+  instruction->set_phase(PlanPhase(node.phase));
+  for (const ValueId output : node.outputs) {
+    instruction->mutable_collective()->add_values(ValueIndex(output));
+  }
 }
 
-// In the plan a collective changes a value, so what it leaves is that value.
-Status Lowering::AliasCollectives(const Graph& graph) {
+// In the plan a collective changes a value, so what it leaves is that value, where it lies
+// there. Elsewhere it changes a copy.
+void Lowering::AliasCollectives(const Graph& graph) {
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
     if (!IsCollective(*FindOp(node.op))) continue;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const Value& from = graph.value(node.inputs[i]);
-      const Value& to = graph.value(node.outputs[i]);
-      if (!from.buffer.valid() || from.buffer != to.buffer) {
-        return InternalError(fmt::format("%{} does not lie where %{} does", to.name, from.name));
-      }
+      if (!IsInPlace(graph, node, i)) continue;
       value_index_[static_cast<size_t>(node.outputs[i].index)] = ValueIndex(node.inputs[i]);
     }
   }
-  return {};
 }
 
 void Lowering::AddInstructions(const Graph& graph, plan::Program& program) {
@@ -302,15 +334,14 @@ void Lowering::AddInstructions(const Graph& graph, plan::Program& program) {
   for (size_t s = 0; s < graph.order().size(); ++s) {
     if (skipped[s]) continue;
     const Node& node = graph.node(graph.order()[s]);
+    if (IsCollective(*FindOp(node.op))) {
+      AddCollective(graph, node, program);
+      continue;
+    }
     plan::Instruction* instruction = program.add_instructions();
     instruction->set_name(node.name);
     instruction->set_lane(plan::LANE_COMPUTE);
     instruction->set_phase(PlanPhase(node.phase));
-    if (IsCollective(*FindOp(node.op))) {
-      instruction->set_lane(plan::LANE_COMM);
-      AddCollective(node, *instruction->mutable_collective());
-      continue;
-    }
     switch (FindOp(node.op)->lowers_to) {
       case LowersTo::kLaunch:
         AddLaunch(graph, graph.order()[s], *instruction->mutable_launch());
@@ -344,17 +375,19 @@ void Lowering::AddGradients(const Graph& graph) {
   }
 }
 
-Status Lowering::AddProgram(const ProgramSource& source) {
+void Lowering::AddProgram(const ProgramSource& source) {
   const Graph& graph = *source.graph;
   plan::Program* program = plan().add_programs();
   program->set_name(source.name);
   instruction_at_.assign(1, 0);
-  for (const bool is_skipped : FindSkipped(graph)) {
-    instruction_at_.push_back(instruction_at_.back() + (is_skipped ? 0 : 1));
+  const std::vector<bool> skipped = FindSkipped(graph);
+  for (size_t step = 0; step < skipped.size(); ++step) {
+    const int64_t count = skipped[step] ? 0 : InstructionCount(graph, graph.order()[step]);
+    instruction_at_.push_back(instruction_at_.back() + count);
   }
   AddBuffers(graph);
   AddValues(graph);
-  WSI_RETURN_IF_ERROR(AliasCollectives(graph));
+  AliasCollectives(graph);
   AddInstructions(graph, *program);
   AddResults(graph, *program);
   AddGradients(graph);
@@ -362,7 +395,6 @@ Status Lowering::AddProgram(const ProgramSource& source) {
   plan().set_device_peak_bytes(std::max(plan().device_peak_bytes(), arena(Tier::kDevice)));
   plan().set_host_peak_bytes(std::max(plan().host_peak_bytes(), arena(Tier::kHost)));
   plan().set_file_peak_bytes(std::max(plan().file_peak_bytes(), arena(Tier::kFile)));
-  return {};
 }
 
 Result<LoweredPlan> Lowering::Run(std::span<const ProgramSource> programs) {
@@ -373,7 +405,7 @@ Result<LoweredPlan> Lowering::Run(std::span<const ProgramSource> programs) {
     WSI_RETURN_IF_ERROR(
         AddPersistents(*source.graph).WithContext(fmt::format("program '{}'", source.name)));
   }
-  for (const ProgramSource& source : programs) WSI_RETURN_IF_ERROR(AddProgram(source));
+  for (const ProgramSource& source : programs) AddProgram(source);
   return std::move(lowered_);
 }
 

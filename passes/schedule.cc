@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/ops/collective.h"
 #include "compiler/ops/op_def.h"
 #include "passes/liveness.h"
 
@@ -45,6 +46,7 @@ class ProblemBuilder {
   void FindMemories();
   void AddReadsAndMakes();
   void AddEdges();
+  void LetCollectivesWrite();
   void KeepAlive();
   void AddEdge(size_t from, size_t to) {
     if (from == to) return;
@@ -133,6 +135,19 @@ void ProblemBuilder::AddEdges() {
   }
 }
 
+// A collective writes over its operands, so that what else reads them comes before. Updates
+// read its results.
+void ProblemBuilder::LetCollectivesWrite() {
+  for (size_t at = 0; at < problem_.count; ++at) {
+    if (!IsCollective(*FindOp(NodeAt(at).op))) continue;
+    for (const ValueId input : NodeAt(at).inputs) {
+      for (const size_t reader : readers_[memory(input)]) {
+        if (NodeAt(reader).phase != Phase::kUpdate) AddEdge(reader, at);
+      }
+    }
+  }
+}
+
 void ProblemBuilder::KeepAlive() {
   for (const ValueId output : graph_.outputs) problem_.read_count[memory(output)] = -1;
   if (graph_.loss.valid()) problem_.read_count[memory(graph_.loss)] = -1;
@@ -142,6 +157,7 @@ Problem ProblemBuilder::Build() && {
   FindMemories();
   AddReadsAndMakes();
   AddEdges();
+  LetCollectivesWrite();
   KeepAlive();
   return std::move(problem_);
 }

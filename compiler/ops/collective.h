@@ -11,7 +11,7 @@ inline constexpr int kMostReduced = 64;
 extern const OpDef kAllReduce;
 
 // Whether nodes of the operator become a plan's collectives: output i of each is written over
-// input i.
+// input i, or over a copy where others still read that.
 bool IsCollective(const OpDef& def);
 
 }  // namespace wsi
