@@ -151,7 +151,6 @@ class Distributed(ProgramTest):
             self.assertEqual((self.folder / "eval1" / name).read_bytes(),
                              (self.folder / "eval2" / name).read_bytes())
 
-    @unittest.skipUnless(ALL, "timing of signals: wants WSI_ALL_RANKS=1")
     def test_a_rank_dies(self):
         plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
         options = ("--epochs", 10, "--checkpoint-steps", 3)
@@ -165,14 +164,14 @@ class Distributed(ProgramTest):
         self.assert_gone(ranks)
         self.assertEqual(self.trained(2, plan, "parts", *options, "--resume", "auto"), whole)
 
-    @unittest.skipUnless(ALL, "timing of signals: wants WSI_ALL_RANKS=1")
+    @unittest.skipUnless(ALL, "the woken rank may write status.json last; WSI_ALL_RANKS=1")
     def test_a_rank_stalls(self):
         plan = self.plan(1)
         process, ranks = self.start(2, plan, "run", "--epochs", 100000, "--comm-timeout", 1)
         os.kill(ranks[1], signal.SIGSTOP)
         began = time.monotonic()
         _, messages = process.communicate(timeout=30)
-        self.assertLess(time.monotonic() - began, 30)  # 11 on a machine with time to spare.
+        self.assertLess(time.monotonic() - began, 11)  # The timeout and 10 s.
         self.assertEqual(process.returncode, PEER, messages)
         self.assert_gone(ranks)
         self.assertIn("--comm-timeout", messages)
@@ -181,7 +180,6 @@ class Distributed(ProgramTest):
         self.assertIn("not every rank took part", status["operation"])
         self.assertGreater(status["step"], 0)
 
-    @unittest.skipUnless(ALL, "timing of signals: wants WSI_ALL_RANKS=1")
     def test_all_stop_together(self):
         plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
         options = ("--epochs", 10)
