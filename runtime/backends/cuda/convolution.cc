@@ -1,12 +1,14 @@
 // Convolutions and their gradients by cuDNN, channels last, in slabs of rows: none of more
 // than 2^31 bytes, and of weight gradients none of more than half a million positions,
 // since tensor cores truncate as they accumulate. Slabs of weight gradients are added in
-// fp32, in order.
+// fp32, in order; those of halves are made of copies with channels padded to multiples of
+// 8, which is what tensor cores with sums in fp32 want.
 #include <algorithm>
 #include <vector>
 
 #include "runtime/backends/cuda/convolution_plan.h"
 #include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/padded_channels.h"
 #include "runtime/backends/cuda/sums.h"
 #include "runtime/backends/row_slabs.h"
 #include "runtime/backends/window.h"
@@ -16,6 +18,7 @@ namespace {
 
 constexpr Bytes kMostSlabBytes = Bytes{1} << 31;
 constexpr int64_t kMostGradPositions = int64_t{1} << 19;
+constexpr int64_t kTensorCoreChannels = 8;
 
 // The convolution whose x, w and y or gradients the launch has.
 struct Convolution {
@@ -154,23 +157,39 @@ ConvolutionProblem ProblemOf(const Convolution& c, const Part& part, Convolution
 class ConvolutionKernel final : public Kernel {
  public:
   ConvolutionKernel(const Convolution& c, ConvolutionKind kind, Context& context)
-      : c_(c), kind_(kind), context_(context) {}
+      : c_(c), padded_(c), kind_(kind), context_(context) {
+    if (kind != ConvolutionKind::kWeightGrad || c.dtype == DType::kF32 || c.groups > 1) return;
+    padded_.window.in_channels = AlignUp(c.window.in_channels, kTensorCoreChannels);
+    padded_.window.out_channels = AlignUp(c.window.out_channels, kTensorCoreChannels);
+  }
 
   Status Prepare(DType result, bool bias) {
     Bytes workspace = 0;
+    Bytes x_bytes = 0;
+    Bytes y_bytes = 0;
     for (const Part& part : Cut(c_, kind_)) {
       Step step{.part = part};
       if (part.rows.output_rows > 0) {
         WSI_ASSIGN_OR_RETURN(step.plan,
-                             context_.cudnn.Plan(ProblemOf(c_, part, kind_, result, bias)));
+                             context_.cudnn.Plan(ProblemOf(padded_, part, kind_, result, bias)));
         workspace = std::max(workspace, step.plan->workspace_bytes());
+        const Bytes element = DTypeBytes(c_.dtype);
+        if (PadsX()) {
+          x_bytes = std::max(x_bytes, InputPositions(part) * padded_.window.in_channels * element);
+        }
+        if (PadsY()) {
+          y_bytes =
+              std::max(y_bytes, OutputPositions(part) * padded_.window.out_channels * element);
+        }
       }
       steps_.push_back(step);
     }
+    const bool partial = kind_ == ConvolutionKind::kWeightGrad && (steps_.size() > 1 || Pads());
     partial_at_ = AlignUp(workspace, 256);
-    const bool adds = kind_ == ConvolutionKind::kWeightGrad && steps_.size() > 1;
-    return context_.scratch.Require(partial_at_ +
-                                    (adds ? c_.WeightElements() * Bytes{sizeof(float)} : 0));
+    x_at_ =
+        partial_at_ + (partial ? AlignUp(padded_.WeightElements() * Bytes{sizeof(float)}, 256) : 0);
+    y_at_ = x_at_ + AlignUp(x_bytes, 256);
+    return context_.scratch.Require(y_at_ + y_bytes);
   }
 
   Status Run(const LaunchArguments& a) override {
@@ -188,6 +207,16 @@ class ConvolutionKernel final : public Kernel {
     Part part;
     const ConvolutionPlan* plan = nullptr;  // Null: the gradient of these rows is 0.
   };
+
+  bool PadsX() const { return padded_.window.in_channels != c_.window.in_channels; }
+  bool PadsY() const { return padded_.window.out_channels != c_.window.out_channels; }
+  bool Pads() const { return PadsX() || PadsY(); }
+  int64_t InputPositions(const Part& part) const {
+    return part.images * part.rows.input_rows * (c_.InputRow() / c_.window.in_channels);
+  }
+  int64_t OutputPositions(const Part& part) const {
+    return part.images * part.rows.output_rows * (c_.OutputRow() / c_.window.out_channels);
+  }
 
   static const std::byte* Bias(const LaunchArguments& a) {
     return a.inputs.size() > 2 ? a.inputs[2] : nullptr;
@@ -211,29 +240,56 @@ class ConvolutionKernel final : public Kernel {
         WSI_RETURN_IF_CUDA_ERROR(cudaMemsetAsync(
             Mutable(x_at), 0, static_cast<size_t>(rows.input_rows * c_.InputRow() * element),
             context_.stream));
-        continue;
-      }
-      const bool adds = kind_ == ConvolutionKind::kWeightGrad && !first;
-      auto* partial = context_.scratch.at<float>(partial_at_);
-      const ConvolutionOperands operands = {.x = Mutable(x_at),
-                                            .w = adds ? partial : Mutable(w),
-                                            .y = Mutable(y_at),
-                                            .bias = Mutable(bias)};
-      WSI_RETURN_IF_ERROR(step.plan->Run(operands, context_.scratch.at<std::byte>(0)));
-      if (adds) {
+      } else if (kind_ == ConvolutionKind::kWeightGrad) {
         WSI_RETURN_IF_ERROR(
-            AddTo(static_cast<float*>(Mutable(w)), partial, c_.WeightElements(), context_.stream));
+            AddWeightGrad(step, x_at, y_at, !first, reinterpret_cast<float*>(Mutable(w))));
+        first = false;
+      } else {
+        const ConvolutionOperands operands = {
+            .x = Mutable(x_at), .w = Mutable(w), .y = Mutable(y_at), .bias = Mutable(bias)};
+        WSI_RETURN_IF_ERROR(step.plan->Run(operands, context_.scratch.at<std::byte>(0)));
       }
-      first = false;
     }
     return {};
   }
 
+  // The gradient of one part, added to what `w` has or written there.
+  Status AddWeightGrad(const Step& step, const std::byte* x, const std::byte* y, bool add,
+                       float* w) {
+    const Scratch& scratch = context_.scratch;
+    cudaStream_t stream = context_.stream;
+    if (PadsX()) {
+      WSI_RETURN_IF_ERROR(PadChannels(x, InputPositions(step.part), c_.window.in_channels,
+                                      padded_.window.in_channels, scratch.at<void>(x_at_), stream));
+      x = scratch.at<std::byte>(x_at_);
+    }
+    if (PadsY()) {
+      WSI_RETURN_IF_ERROR(PadChannels(y, OutputPositions(step.part), c_.window.out_channels,
+                                      padded_.window.out_channels, scratch.at<void>(y_at_),
+                                      stream));
+      y = scratch.at<std::byte>(y_at_);
+    }
+    auto* partial = scratch.at<float>(partial_at_);
+    const bool direct = !add && !Pads();
+    const ConvolutionOperands operands = {
+        .x = Mutable(x), .w = direct ? w : partial, .y = Mutable(y), .bias = nullptr};
+    WSI_RETURN_IF_ERROR(step.plan->Run(operands, scratch.at<std::byte>(0)));
+    if (direct) return {};
+    if (!Pads()) return AddTo(w, partial, c_.WeightElements(), stream);
+    const CroppedWeight weight = {.out = c_.window.out_channels,
+                                  .taps = c_.window.KernelPositions(),
+                                  .in = c_.window.in_channels,
+                                  .padded_in = padded_.window.in_channels};
+    return CropWeight(partial, weight, add, w, stream);
+  }
+
   Convolution c_;
+  Convolution padded_;  // With the channels that cuDNN is given.
   ConvolutionKind kind_;
   Context& context_;
   std::vector<Step> steps_;
-  Bytes partial_at_ = 0;  // In scratch, behind the workspace.
+  // In scratch, behind the workspace: one part's weight gradient, padded x and y.
+  Bytes partial_at_ = 0, x_at_ = 0, y_at_ = 0;
 };
 
 KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check,
