@@ -48,6 +48,8 @@ Status CheckRates(const plan::Rates& rates) {
   WSI_RETURN_IF_ERROR(positive("write_bytes", rates.write_bytes()));
   WSI_RETURN_IF_ERROR(not_negative("launch_seconds", rates.launch_seconds()));
   WSI_RETURN_IF_ERROR(not_negative("copy_seconds", rates.copy_seconds()));
+  WSI_RETURN_IF_ERROR(not_negative("link_bytes", rates.link_bytes()));
+  WSI_RETURN_IF_ERROR(not_negative("link_seconds", rates.link_seconds()));
   for (const auto& [op, rate] : rates.operators()) {
     const std::string field = fmt::format("operators['{}']", op);
     WSI_RETURN_IF_ERROR(not_negative(field + ".flops_fp32", rate.flops_fp32()));

@@ -23,7 +23,8 @@ std::string_view DefaultRatesName(std::string_view device);
 
 // Success where every rate is finite and positive, every fixed time finite and not
 // negative, and operators' rates finite and not negative (0: not measured).
-// matrix_flops_half may be 0: half precision is then as fast as fp32.
+// matrix_flops_half may be 0: half precision is then as fast as fp32. link_bytes may be 0:
+// nothing is known of what is between ranks.
 // kInvalidInput naming the field otherwise.
 Status CheckRates(const plan::Rates& rates);
 

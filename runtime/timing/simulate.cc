@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "runtime/timing/all_reduce_time.h"
 #include "runtime/timing/launch_time.h"
 
 namespace wsi {
@@ -26,10 +27,12 @@ Bytes CopiedBytes(const plan::Plan& plan, const plan::Instruction& instruction) 
   return instruction.has_copy() ? plan.buffers(instruction.copy().to()).size() : 0;
 }
 
-// A sum over the only rank is the value itself: it takes no time.
 double Seconds(const plan::Plan& plan, const plan::Instruction& instruction,
-               const plan::Rates& rates) {
+               const plan::Rates& rates, int ranks) {
   if (instruction.has_launch()) return LaunchSeconds(rates, plan, instruction.launch());
+  if (instruction.has_collective()) {
+    return CollectiveSeconds(rates, plan, instruction.collective(), ranks);
+  }
   if (!instruction.has_copy()) return 0;
   return CopySeconds(rates, instruction.lane(), CopiedBytes(plan, instruction));
 }
@@ -43,13 +46,18 @@ Bytes Timeline::copied_bytes() const {
 }
 
 Timeline SimulateProgram(const plan::Plan& plan, const plan::Program& program,
-                         const plan::Rates& rates) {
+                         const plan::Rates& rates, const SimulateOptions& options) {
   Timeline timeline;
   timeline.spans.reserve(static_cast<size_t>(program.instructions_size()));
   timeline.blockers.reserve(static_cast<size_t>(program.instructions_size()));
   std::array<Reached, plan::Lane_ARRAYSIZE> lanes;
   for (int i = 0; i < program.instructions_size(); ++i) {
     const plan::Instruction& instruction = program.instructions(i);
+    if (!options.update && instruction.phase() == plan::PHASE_UPDATE) {
+      timeline.spans.push_back({-1, -1});
+      timeline.blockers.push_back(-1);
+      continue;
+    }
     const auto lane = static_cast<size_t>(instruction.lane());
     Reached start = lanes[lane];
     for (const int32_t wait : instruction.waits()) {
@@ -58,7 +66,7 @@ Timeline SimulateProgram(const plan::Plan& plan, const plan::Program& program,
     if (instruction.has_barrier()) {
       for (const Reached& other : lanes) start = Later(start, other);
     }
-    const double seconds = Seconds(plan, instruction, rates);
+    const double seconds = Seconds(plan, instruction, rates, options.ranks);
     const Reached end = {start.seconds + seconds, i};
     timeline.spans.push_back({start.seconds, end.seconds});
     timeline.blockers.push_back(start.by);

@@ -11,7 +11,7 @@
 namespace wsi {
 
 // When an instruction runs, in seconds from the start of the step. A negative start:
-// not at all.
+// not at all, as the update phase of a step without one.
 struct Span {
   double start = 0;
   double end = 0;
@@ -40,13 +40,18 @@ struct Timeline {
   Bytes copied_bytes() const;
 };
 
-// A step of all phases on one rank, as the executor runs it: each lane works off its
-// instructions in order, an instruction starts when those it waits for have ended, and a
-// barrier holds every lane until all have reached it. What enqueues them costs nothing.
-// REQUIRES: `program` is one of `plan`, which has passed VerifyPlan, and
-// CheckRates(rates) passes.
+struct SimulateOptions {
+  int ranks = 1;       // With one, a collective takes no time.
+  bool update = true;  // Without, micro-steps of accumulation: no update phase.
+};
+
+// A step as the executor runs it: each lane works off its instructions in order, an
+// instruction starts when those it waits for have ended, and a barrier holds every lane
+// until all have reached it. What enqueues them costs nothing, and all ranks take the same
+// time. REQUIRES: `program` is one of `plan`, which has passed VerifyPlan, and
+// CheckRates(rates) passes; with several ranks, the rates' link_bytes is positive.
 Timeline SimulateProgram(const plan::Plan& plan, const plan::Program& program,
-                         const plan::Rates& rates);
+                         const plan::Rates& rates, const SimulateOptions& options = {});
 
 // What the step's length is made of: the instruction that ends last, the one that held
 // it up, and so on back to the start of the step; first to last.

@@ -76,6 +76,30 @@ class Explain(ProgramTest):
                                "--rates", rates, saying=saying)
                 self.assertFalse((self.folder / "x.plan").exists())
 
+    def test_ranks(self):
+        plan = self.compile_tiny("--accumulate", 2)
+        words = ("--world", 1024, "--link", 1, "--latency", 10)
+        found = self.explain(plan, *words)
+        rows = found["scaling"]
+        self.assertEqual([row["ranks"] for row in rows], [2 ** k for k in range(1, 11)])
+        self.assertEqual([row["slides_per_step"] for row in rows],
+                         [2 * row["ranks"] for row in rows])
+        for row in rows:
+            self.assertAlmostEqual(row["step_ms"] - row["exposed_ms"], found["one_rank_step_ms"])
+            self.assertAlmostEqual(row["efficiency"] * row["step_ms"], found["one_rank_step_ms"])
+        for fewer, more in zip(rows, rows[1:]):
+            self.assertLess(more["efficiency"], fewer["efficiency"])
+        self.assertEqual(len(self.succeed("wsic", "explain", plan, *words).stdout.splitlines()),
+                         4 + len(rows))
+        listed = self.explain(plan, "--world", "8,3", "--rates",
+                              self.write_rates(link_bytes=1e9, link_seconds=1e-5))["scaling"]
+        self.assertEqual([row["ranks"] for row in listed], [8, 3])
+        self.assertAlmostEqual(listed[0]["collective_ms"], rows[2]["collective_ms"])
+        self.fail_with(USAGE, "wsic", "explain", plan, "--world", 4, saying="--link")
+        for bad in (("--world", 0), ("--world", "2,x"), ("--world", 2, "--link", 0),
+                    ("--link", 1)):
+            self.assertEqual(run("wsic", "explain", plan, *bad).returncode, USAGE)
+
     def test_the_drawing(self):
         plan = self.compile_tiny()
         drawing = self.folder / "memory.svg"

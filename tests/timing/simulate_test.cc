@@ -100,6 +100,26 @@ TEST(Simulate, FixedTimesCountForEachInstruction) {
   EXPECT_THAT(t.spans, ElementsAre(Span{0, 1.5}, Span{1.5, 3}, Span{0, 1.25}));
 }
 
+TEST(Simulate, CollectivesOfSeveralRanksTakeTheirLane) {
+  const Schedule schedule = TwoBuckets();
+  const Timeline one = SimulateProgram(schedule.plan(), schedule.program(), LinkRates());
+  EXPECT_EQ(one.step_seconds, 22);
+  const Timeline two =
+      SimulateProgram(schedule.plan(), schedule.program(), LinkRates(), {.ranks = 2});
+  EXPECT_THAT(two.spans, ElementsAre(Span{0, 10}, Span{10, 16}, Span{10, 20}, Span{20, 21},
+                                     Span{20, 26}, Span{26, 27}));
+  EXPECT_EQ(two.lanes[plan::LANE_COMM].busy_seconds, 12);
+}
+
+TEST(Simulate, AMicroStepHasNoUpdates) {
+  const Schedule schedule = TwoBuckets();
+  const Timeline t = SimulateProgram(schedule.plan(), schedule.program(), LinkRates(),
+                                     {.ranks = 2, .update = false});
+  EXPECT_EQ(t.step_seconds, 20);
+  EXPECT_LT(t.spans[1].start, 0);
+  EXPECT_EQ(t.lanes[plan::LANE_COMM].instructions, 0);
+}
+
 TEST(Simulate, AnEmptyProgramTakesNoTime) {
   const Timeline t = Simulate(Schedule());
   EXPECT_EQ(t.step_seconds, 0);
