@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "runtime/backends/cuda/convolution_plan.h"
+#include "runtime/backends/cuda/depthwise.h"
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/padded_channels.h"
 #include "runtime/backends/cuda/sums.h"
@@ -295,6 +296,14 @@ class ConvolutionKernel final : public Kernel {
 KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check,
                              const Convolution& c, ConvolutionKind kind, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
+  if (c.groups > 1 && c.groups == c.window.in_channels) {
+    switch (kind) {
+      case ConvolutionKind::kForward: return CompileDepthwise(launch, c.window, context);
+      case ConvolutionKind::kInputGrad: return CompileDepthwiseInputGrad(launch, c.window, context);
+      case ConvolutionKind::kWeightGrad:
+        return CompileDepthwiseWeightGrad(launch, c.window, context);
+    }
+  }
   const bool bias = kind == ConvolutionKind::kForward && check.HasInput(2);
   auto kernel = std::make_unique<ConvolutionKernel>(c, kind, context);
   const Status prepared = kernel->Prepare(launch.outputs[0].dtype, bias);
