@@ -19,6 +19,9 @@ class SingleRank final : public Communicator {
   Result<std::vector<std::string>> Gather(std::string_view bytes) override {
     return std::vector<std::string>{std::string(bytes)};
   }
+  PeerFailure failure() const override { return {}; }
+  void Announce(const PeerFailure&) override {}
+  void Interrupt(int) override {}
   [[noreturn]] void Abort(int exit_code) override { std::_Exit(exit_code); }
 };
 

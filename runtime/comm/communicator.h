@@ -27,6 +27,12 @@ enum class SumOrder : uint8_t {
   kByRanks,  // ((0 + rank 0's) + rank 1's) + ...: the order of accumulation on one rank.
 };
 
+// A rank that ended a run for all.
+struct PeerFailure {
+  int rank = -1;     // -1: not known.
+  std::string what;  // The error that it had; empty: the others only see it missing.
+};
+
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -46,6 +52,15 @@ class Communicator {
   virtual Status Broadcast(std::span<std::byte> bytes, int root) = 0;
   // What each rank gave, by rank, on every rank. Lengths may differ.
   virtual Result<std::vector<std::string>> Gather(std::string_view bytes) = 0;
+
+  // Behind an error of kPeer: the rank that it comes from. Of several the first by number.
+  virtual PeerFailure failure() const = 0;
+  // Tells rank 0, whose operations then fail with kPeer, and waits to be ended by it, but no
+  // longer than the timeout.
+  virtual void Announce(const PeerFailure& failure) = 0;
+  // Fails the operation under way and all later ones with kPeer, for `rank` is gone.
+  // Thread-safe.
+  virtual void Interrupt(int rank) = 0;
   // Ends all ranks, at once and without their consent.
   [[noreturn]] virtual void Abort(int exit_code) = 0;
 };

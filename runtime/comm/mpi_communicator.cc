@@ -4,20 +4,25 @@
 #include <mpi.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <limits>
 #include <thread>
 
 #include "runtime/base/checked.h"
+#include "runtime/comm/peer_notes.h"
 
 namespace wsi {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kEagerPolls = 2000;  // Before a waiting rank starts to sleep between polls.
+// How long a waiting rank polls without sleep. By the clock, for on a busy machine giving way to
+// others takes long.
+constexpr auto kEagerTime = std::chrono::milliseconds(2);
 constexpr auto kPollInterval = std::chrono::microseconds(50);
 constexpr auto kAbortPatience = std::chrono::seconds(5);
+constexpr auto kAnswerPatience = std::chrono::seconds(2);
 constexpr size_t kMostElements = size_t{1} << 28;     // Of one call of MPI, which counts in int.
 constexpr size_t kOrderedElements = size_t{1} << 20;  // Of one round of a sum by ranks.
 
@@ -68,11 +73,19 @@ class MpiCommunicator final : public Communicator {
   Status Max(std::span<int64_t> values) override;
   Status Broadcast(std::span<std::byte> bytes, int root) override;
   Result<std::vector<std::string>> Gather(std::string_view bytes) override;
+  PeerFailure failure() const override { return failure_; }
+  void Announce(const PeerFailure& failure) override;
+  void Interrupt(int rank) override { gone_rank_.store(rank); }
   [[noreturn]] void Abort(int exit_code) override;
 
  private:
   // Polls, for no call of MPI that blocks can be given up.
   Status Wait(MPI_Request request, std::string_view operation);
+  // Reads the notes that have come. kPeer where one is a failure.
+  Status ReadNotes();
+  // Asks every rank where it is: those that do not answer have not come. The first of them.
+  int FindMissing();
+  Status Broken(int rank, std::string message);
   template <typename T>
   Status AnyMean(std::span<T> values);
   template <typename T>
@@ -87,6 +100,11 @@ class MpiCommunicator final : public Communicator {
   int size_ = 1;
   int local_size_ = 1;
   bool is_broken_ = false;
+  PeerFailure failure_;
+  std::atomic<int> gone_rank_ = -1;
+  int64_t operations_ = 0;  // Begun.
+  PeerNotes notes_;
+  std::vector<int64_t> answers_;  // By rank: the operation that it waits in; -1: no answer.
   // Of a sum by ranks: which elements each rank adds up.
   std::vector<int> slice_sizes_;
   std::vector<int> slice_offsets_;
@@ -115,6 +133,8 @@ Status MpiCommunicator::Start() {
             fmt::format("this MPI gives thread level {}, wanted MPI_THREAD_SERIALIZED ({})",
                         provided, MPI_THREAD_SERIALIZED)};
   }
+  WSI_RETURN_IF_ERROR(notes_.Open(comm_));
+  answers_.resize(static_cast<size_t>(size_), -1);
   MPI_Comm local = MPI_COMM_NULL;
   WSI_RETURN_IF_MPI_ERROR(
       MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local));
@@ -135,6 +155,7 @@ MpiCommunicator::~MpiCommunicator() {
     if (MPI_Ibarrier(comm_, &request) != MPI_SUCCESS || !Wait(request, "the end").ok()) {
       Abort(ExitCode(ErrorCode::kPeer));
     }
+    notes_.Close();
     MPI_Comm_free(&comm_);
   }
   MPI_Finalize();
@@ -143,27 +164,82 @@ MpiCommunicator::~MpiCommunicator() {
 // NOLINTBEGIN(clang-analyzer-optin.mpi.MPI-Checker): requests end in Wait, which polls, or with
 // the process.
 Status MpiCommunicator::Wait(MPI_Request request, std::string_view operation) {
-  const Clock::time_point deadline = Clock::now() + timeout_;
-  for (int polls = 0;; ++polls) {
+  const Clock::time_point start = Clock::now();
+  ++operations_;
+  while (true) {
     int done = 0;
     const int code = MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-    if (code != MPI_SUCCESS) {
-      is_broken_ = true;
-      return MpiError(code, "MPI_Test").WithContext(operation);
-    }
+    if (code != MPI_SUCCESS) return Broken(-1, MpiError(code, "MPI_Test").message());
     if (done != 0) return {};
-    if (polls < kEagerPolls) {
+    const Clock::duration waited = Clock::now() - start;
+    if (waited < kEagerTime) {
       std::this_thread::yield();
       continue;
     }
-    if (Clock::now() > deadline) {
-      is_broken_ = true;
-      return {ErrorCode::kPeer,
-              fmt::format("{}: not every rank took part within {} s (--comm-timeout); one of them "
-                          "may have stopped",
-                          operation, std::chrono::duration<double>(timeout_).count())};
+    const int gone = gone_rank_.load();
+    if (gone >= 0) return Broken(gone, fmt::format("{}: rank {} has ended", operation, gone));
+    WSI_RETURN_IF_ERROR(ReadNotes().WithContext(operation));
+    if (waited > timeout_) {
+      const int missing = FindMissing();
+      const std::string who =
+          missing < 0 ? "not every rank took" : fmt::format("rank {} did not take", missing);
+      return Broken(missing,
+                    fmt::format("{}: {} part within {} s (--comm-timeout); it may have stopped",
+                                operation, who, std::chrono::duration<double>(timeout_).count()));
     }
-    polls = kEagerPolls;
+    std::this_thread::sleep_for(kPollInterval);
+  }
+}
+
+Status MpiCommunicator::Broken(int rank, std::string message) {
+  is_broken_ = true;
+  if (failure_.rank < 0) failure_.rank = rank;
+  return {ErrorCode::kPeer, std::move(message)};
+}
+
+Status MpiCommunicator::ReadNotes() {
+  while (const std::optional<PeerNote> note = notes_.Next()) {
+    const auto from = static_cast<size_t>(note->from);
+    if (note->kind == PeerNote::Kind::kFailure) {
+      failure_ = {note->about, note->text.data()};
+      return Broken(note->about, fmt::format("rank {}: {}", note->from, note->text.data()));
+    }
+    answers_[from] = note->operations;
+    if (note->kind == PeerNote::Kind::kQuestion) {
+      notes_.Send(note->from, {.kind = PeerNote::Kind::kAnswer, .operations = operations_});
+    }
+  }
+  return {};
+}
+
+int MpiCommunicator::FindMissing() {
+  const auto own = static_cast<size_t>(rank_);
+  answers_[own] = operations_;
+  for (int r = 0; r < size_; ++r) {
+    if (r != rank_) notes_.Send(r, {.kind = PeerNote::Kind::kQuestion, .operations = operations_});
+  }
+  const Clock::time_point deadline = Clock::now() + kAnswerPatience;
+  const auto unanswered = [&] { return std::find(answers_.begin(), answers_.end(), -1); };
+  while (unanswered() != answers_.end() && Clock::now() < deadline) {
+    if (!ReadNotes().ok()) return failure_.rank;
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  if (unanswered() != answers_.end()) return static_cast<int>(unanswered() - answers_.begin());
+  // All of them wait: for whoever is behind.
+  const auto last = std::min_element(answers_.begin(), answers_.end());
+  return *last < operations_ ? static_cast<int>(last - answers_.begin()) : -1;
+}
+
+void MpiCommunicator::Announce(const PeerFailure& failure) {
+  is_broken_ = true;
+  if (rank_ == 0) return;
+  PeerNote note = {.kind = PeerNote::Kind::kFailure, .about = failure.rank};
+  note.SetText(failure.what);
+  notes_.Send(0, note);
+  // Calls into MPI, for it sends only then.
+  const Clock::time_point deadline = Clock::now() + timeout_;
+  while (Clock::now() < deadline && gone_rank_.load() < 0) {
+    notes_.Next();
     std::this_thread::sleep_for(kPollInterval);
   }
 }

@@ -33,7 +33,7 @@ Result<RunFolder> ReadRun(const std::string& path) {
 Status RemoveRun(const std::string& path) {
   std::error_code error;
   for (const char* name : {"run.json", "checkpoints", "best.safetensors", "last.safetensors",
-                           "events.jsonl", "status.json"}) {
+                           "events.jsonl", "status.json", "status.failed"}) {
     fs::remove_all(fs::path(path) / name, error);
     if (error) return IoError(fmt::format("{}/{}: {}", path, name, error.message()));
   }

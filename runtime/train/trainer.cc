@@ -33,6 +33,7 @@ Trainer::Trainer(Executor* executor, const Manifest* manifest, std::vector<int64
       options_(options),
       rate_(options.schedule),
       checkpoints_(options.run_dir, options.file_ops),
+      status_(options.run_dir, options.file_ops),
       events_(std::move(events)),
       progress_(!is_root()) {}
 
@@ -95,17 +96,23 @@ int64_t Trainer::StepsPerEpoch() const {
 Result<TrainSummary> Trainer::Run(const std::atomic<bool>& stop) {
   stop_ = &stop;
   Result<TrainSummary> summary = RunEpochs();
+  watch_.reset();
   executor_->SetGradientTap({});  // It borrows the trainer.
-  if (summary.ok() || ranks_->size() == 1) return summary;
-  if (!all_know_) {
+  if (summary.ok() || summary.status().code() == ErrorCode::kPreempted) return summary;
+  if (ranks_->size() > 1 && !all_know_) {
     ReportFailure(summary.status());
     ranks_->Abort(ExitCode(ErrorCode::kPeer));
   }
+  // Where it cannot be written the error that is returned says more.
+  if (is_root()) (void)status_.Fail({.rank = -1, .what = summary.status().message()}, 0);
   return summary;
 }
 
 Result<TrainSummary> Trainer::RunEpochs() {
   const Clock::time_point start = Clock::now();
+  status_.Enter("start", state_);
+  if (is_root()) WSI_RETURN_IF_ERROR(status_.Start(state_));
+  WSI_ASSIGN_OR_RETURN(watch_, PeerWatch::Start(*ranks_, [this](int rank) { ReportEnded(rank); }));
   WSI_RETURN_IF_ERROR(BroadcastPersistents(*ranks_, *executor_, SharedState::kEverything));
   // With several ranks no rank knows whether all of them have had bad slides only.
   options_.loader.delivered_before = state_.loss_count * batch_ + ranks_->size() - 1;
@@ -124,7 +131,7 @@ Result<TrainSummary> Trainer::RunEpochs() {
   }
   progress_.Finish();
   if (state_.position > 0) WSI_RETURN_IF_ERROR(SaveCheckpoint());  // max_steps, mid-epoch.
-  WSI_RETURN_IF_ERROR(WriteStatus("finished"));
+  if (is_root()) WSI_RETURN_IF_ERROR(status_.Write("finished", state_));
   summary_.state = state_;
   summary_.loader = feeder_->stats();
   summary_.seconds = SecondsSince(start);
@@ -143,7 +150,7 @@ Status Trainer::RunEpoch() {
     if (micro_step_ != 0) continue;
     if (must_stop_) {
       WSI_RETURN_IF_ERROR(SaveCheckpoint());
-      WSI_RETURN_IF_ERROR(WriteStatus("preempted"));
+      if (is_root()) WSI_RETURN_IF_ERROR(status_.Write("preempted", state_));
       return Agreed({ErrorCode::kPreempted, fmt::format("stopped after step {}; go on with "
                                                         "--resume auto",
                                                         state_.step)});
@@ -157,7 +164,9 @@ Status Trainer::RunEpoch() {
 }
 
 Result<bool> Trainer::MicroStep() {
+  status_.Enter("waiting for slides", state_);
   WSI_ASSIGN_OR_RETURN(const bool has_batch, NextBatch());
+  status_.Enter("training step", state_);
   if (!has_batch) return false;
   WSI_RETURN_IF_ERROR(WriteLabels(*executor_, program_, *manifest_, micro_rows_));
   const double rate = rate_.At(state_.step);
@@ -253,6 +262,7 @@ Status Trainer::EndEpoch() {
     return Agreed(InvalidInput("some rank could read none of its slides"));
   }
   Score score{.metric = -loss, .loss = loss};
+  status_.Enter("validation", state_);
   if (!validation_rows_.empty()) {
     WSI_ASSIGN_OR_RETURN(score, Validate());
   }
@@ -324,21 +334,10 @@ Status Trainer::SaveModel(const std::string& name) {
 Status Trainer::SaveCheckpoint() {
   state_.learning_rate = rate_.state();
   state_.loss_scale = loss_scale_.state();
+  status_.Enter("checkpoint", state_);
   if (!is_root()) return {};
   WSI_RETURN_IF_ERROR(checkpoints_.Save(*executor_, state_, options_.keep_checkpoints));
-  return WriteStatus("training");
-}
-
-Status Trainer::WriteStatus(const std::string& phase) {
-  if (!is_root()) return {};
-  return WriteFile(options_.run_dir + "/status.json",
-                   ToJson({{"phase", phase},
-                           {"epoch", state_.epoch},
-                           {"step", state_.step},
-                           {"best_metric", state_.best_metric},
-                           {"best_step", state_.best_step}}) +
-                       "\n",
-                   {.force = true, .ops = options_.file_ops});
+  return status_.Write("training", state_);
 }
 
 }  // namespace wsi

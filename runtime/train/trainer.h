@@ -7,7 +7,7 @@
 //
 //   RUN_DIR/run.json          what was trained on what, and the classes in order
 //           events.jsonl      every step and epoch (events.h)
-//           status.json       where the run stands now
+//           status.json       where the run stands now (run_status.h)
 //           checkpoints/      checkpoint.h
 //           best.safetensors  weights of the best validation, last.safetensors of the last epoch
 #pragma once
@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "runtime/base/status.h"
+#include "runtime/comm/peer_watch.h"
 #include "runtime/executor/executor.h"
 #include "runtime/slides/loader.h"
 #include "runtime/slides/manifest.h"
@@ -30,6 +31,7 @@
 #include "runtime/train/events.h"
 #include "runtime/train/learning_rate.h"
 #include "runtime/train/loss_scale.h"
+#include "runtime/train/run_status.h"
 
 namespace wsi {
 
@@ -90,6 +92,8 @@ class Trainer {
   bool is_root() const { return ranks_->rank() == 0; }
   Status Agreed(Status status);
   void ReportFailure(const Status& status);
+  // On the watch's thread.
+  void ReportEnded(int rank);
   Status Log(const std::string& event, const EventFields& fields);
   Status StartLossScale();
   std::string MicroSlides() const;
@@ -113,7 +117,6 @@ class Trainer {
   Status SaveModel(const std::string& name);
   Status GoBackToBest();
   Status SaveCheckpoint();
-  Status WriteStatus(const std::string& phase);
 
   std::unique_ptr<Communicator> only_rank_;  // Where the options name no ranks.
   Communicator* ranks_;
@@ -129,6 +132,7 @@ class Trainer {
   LossScale loss_scale_;
   int finite_flag_ = -1;  // Persistent that says whether a step counts; -1: every step does.
   CheckpointStore checkpoints_;
+  RunStatus status_;
   std::optional<EventLog> events_;  // Rank 0's.
   Progress progress_;
   std::unique_ptr<BatchFeeder> feeder_;
@@ -136,6 +140,7 @@ class Trainer {
   TrainSummary summary_;
   const std::atomic<bool>* stop_ = nullptr;  // During Run.
   bool must_stop_ = false;                   // As all ranks agreed behind the last micro-step.
+  std::unique_ptr<PeerWatch> watch_;         // During Run.
   bool all_know_ = false;                    // The error that Run returns.
   int64_t consumed_before_ = 0;              // By the feeder, before this epoch.
   int64_t position_before_ = 0;              // Where in this epoch the feeder began.

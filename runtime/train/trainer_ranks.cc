@@ -59,18 +59,28 @@ Status Trainer::Agreed(Status status) {
   return status;
 }
 
+// The communicator's errors come from the rank that it names, others from this one. A rank that
+// cannot write into the run's folder has rank 0 tell it.
 void Trainer::ReportFailure(const Status& status) {
-  const int rank = ranks_->rank();
-  const Status written = WriteFile(options_.run_dir + "/status.json",
-                                   ToJson({{"phase", "failed"},
-                                           {"epoch", state_.epoch},
-                                           {"step", state_.step},
-                                           {"rank", int64_t{rank}},
-                                           {"operation", status.message()}}) +
-                                       "\n",
-                                   {.force = true, .ops = options_.file_ops});
-  fmt::print(stderr, "wsirun: rank {}: behind step {}: {}\n", rank, state_.step, status.message());
-  if (!written.ok()) fmt::print(stderr, "wsirun: rank {}: {}\n", rank, written.message());
+  PeerFailure failure = {ranks_->rank(), status.message()};
+  if (status.code() == ErrorCode::kPeer) failure.rank = ranks_->failure().rank;
+  const Result<bool> first = status_.Fail(failure, ranks_->rank());
+  if (first.ok() && !*first) return;
+  fmt::print(stderr, "wsirun: rank {}: behind step {}: {}\n", ranks_->rank(), state_.step,
+             status.message());
+  if (first.ok()) return;
+  fmt::print(stderr, "wsirun: rank {}: {}\n", ranks_->rank(), first.status().message());
+  ranks_->Announce(failure);
+}
+
+void Trainer::ReportEnded(int rank) {
+  const std::string what = fmt::format("{}: rank {} has ended", status_.stage(), rank);
+  const Result<bool> first = status_.Fail({rank, what}, ranks_->rank());
+  if (first.ok() && *first) {
+    fmt::print(stderr, "wsirun: rank {}: behind step {}: {}\n", ranks_->rank(), status_.step(),
+               what);
+  }
+  ranks_->Interrupt(rank);
 }
 
 Status Trainer::Log(const std::string& event, const EventFields& fields) {

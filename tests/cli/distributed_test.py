@@ -158,27 +158,51 @@ class Distributed(ProgramTest):
         process, ranks = self.start(2, plan, "parts", *options)
         self.assertEqual(len(ranks), 2)
         time.sleep(random.random() * 0.1)
-        os.kill(random.choice(ranks), signal.SIGKILL)
+        killed = random.randrange(2)
+        os.kill(ranks[killed], signal.SIGKILL)
         process.communicate(timeout=30)
         self.assertNotEqual(process.returncode, 0)
         self.assert_gone(ranks)
+        self.assert_failed("parts", killed, f"rank {killed} has ended")
         self.assertEqual(self.trained(2, plan, "parts", *options, "--resume", "auto"), whole)
 
-    @unittest.skipUnless(ALL, "the woken rank may write status.json last; WSI_ALL_RANKS=1")
+    def assert_failed(self, name, rank, operation):
+        status = json.loads((self.folder / name / "status.json").read_text())
+        self.assertEqual((status["phase"], status.get("rank")), ("failed", rank), status)
+        self.assertIn(operation, status["operation"])
+        self.assertGreater(status["step"], 0)
+
     def test_a_rank_stalls(self):
         plan = self.plan(1)
-        process, ranks = self.start(2, plan, "run", "--epochs", 100000, "--comm-timeout", 1)
-        os.kill(ranks[1], signal.SIGSTOP)
-        began = time.monotonic()
+        for stopped in (0, 2):
+            name = f"run{stopped}"
+            process, ranks = self.start(3, plan, name, "--epochs", 100000, "--comm-timeout", 1)
+            os.kill(ranks[stopped], signal.SIGSTOP)
+            began = time.monotonic()
+            _, messages = process.communicate(timeout=30)
+            self.assertLess(time.monotonic() - began, 11)  # The timeout and 10 s.
+            self.assertEqual(process.returncode, PEER, messages)
+            self.assert_gone(ranks)
+            self.assertEqual(messages.count("--comm-timeout"), 1, messages)
+            self.assert_failed(name, stopped, f"rank {stopped} did not take part within 1 s")
+        done = self.on_ranks(2, self.train(plan, "run0", "--epochs", 1, "--resume", "auto"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        status = json.loads((self.folder / "run0" / "status.json").read_text())
+        self.assertEqual(status["phase"], "finished")
+
+    def test_a_rank_without_the_folder_fails(self):
+        """It gives up first, for the others have longer; rank 0 hears of it and writes it down."""
+        plan = self.plan(1)
+        elsewhere = self.folder / "run" / "run.json" / "no-folder"
+        process, ranks = self.start(
+            1, plan, "run", "--epochs", 100000, ":", "-n", "1",
+            *self.train(plan, elsewhere, "--epochs", 100000, "--comm-timeout", 1), ":", "-n", "1",
+            *self.train(plan, "run", "--epochs", 100000))
+        os.kill(ranks[2], signal.SIGSTOP)
         _, messages = process.communicate(timeout=30)
-        self.assertLess(time.monotonic() - began, 11)  # The timeout and 10 s.
         self.assertEqual(process.returncode, PEER, messages)
         self.assert_gone(ranks)
-        self.assertIn("--comm-timeout", messages)
-        status = json.loads((self.folder / "run" / "status.json").read_text())
-        self.assertEqual((status["phase"], status["rank"]), ("failed", 0))
-        self.assertIn("not every rank took part", status["operation"])
-        self.assertGreater(status["step"], 0)
+        self.assert_failed("run", 2, "rank 2 did not take part within 1 s")
 
     def test_all_stop_together(self):
         plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
