@@ -92,12 +92,9 @@ Attributes WithFloatType(Attributes attributes, DType dtype) {
   return attributes;
 }
 
-class BackendSuite : public testing::TestWithParam<BackendRun> {
+// The backend, the reference, and what cases are run on.
+class CaseLaunches {
  protected:
-  void SetUp() override {
-    if (!backend_.has_backend()) GTEST_SKIP() << "the backend's device is not there";
-  }
-
   // What MaxPool with the case's attributes gives as index of a random image.
   Tensor WindowIndex(const BackendCase& test) {
     Attributes attributes = test.attributes;
@@ -131,6 +128,13 @@ class BackendSuite : public testing::TestWithParam<BackendRun> {
 
   LaunchRunner backend_{MakeBackendUnderTest()};
   LaunchRunner reference_{MakeReferenceBackend()};
+};
+
+class BackendSuite : public testing::TestWithParam<BackendRun>, protected CaseLaunches {
+ protected:
+  void SetUp() override {
+    if (!backend_.has_backend()) GTEST_SKIP() << "the backend's device is not there";
+  }
 };
 
 // What rounding `value` to `dtype` once may change; fp32 and fp64 have it in their bound.
@@ -207,6 +211,63 @@ TEST_P(BackendSuite, InPlaceChangesNothing) {
     }
   }
 }
+
+// The convolutions whose names begin alike.
+struct ConvolutionRun {
+  std::string prefix;
+  DType type = DType::kF32;
+};
+void PrintTo(const ConvolutionRun& run, std::ostream* out) {
+  *out << run.prefix << " in " << DTypeName(run.type);
+}
+std::vector<ConvolutionRun> ConvolutionRuns() {
+  std::vector<ConvolutionRun> runs;
+  for (const DType type : FloatTypesUnderTest()) {
+    for (const char* prefix : {"depthwise", "grouped", ""}) runs.push_back({prefix, type});
+  }
+  return runs;
+}
+
+class ConvolutionsInTurn : public testing::TestWithParam<ConvolutionRun>, protected CaseLaunches {
+ protected:
+  void SetUp() override {
+    if (!backend_.has_backend()) GTEST_SKIP() << "the backend's device is not there";
+  }
+};
+
+// Sizes alternate within one program, which libraries have got wrong where each operator by
+// itself was right.
+TEST_P(ConvolutionsInTurn, AgreeWithReference) {
+  const auto& [prefix, type] = GetParam();
+  SCOPED_TRACE(fmt::format("WSI_TEST_SEED={}", RunSeed()));
+  std::vector<BackendCase> cases;
+  for (const BackendCase& test : BackendCases()) {
+    if (test.op.starts_with("Conv") && test.name.starts_with(prefix)) cases.push_back(test);
+  }
+  std::vector<std::vector<Tensor>> inputs;
+  inputs.reserve(cases.size());
+  std::vector<Launch> launches;
+  for (const BackendCase& test : cases) {
+    inputs.push_back(Converted(test.op, Inputs(test), type));
+    launches.push_back(MakeLaunch(test, inputs.back(), type));
+  }
+  const auto got = backend_.RunInTurn(launches, 2);
+  ASSERT_TRUE(got.ok()) << got.status().message();
+  for (size_t i = 0; i < cases.size(); ++i) {
+    SCOPED_TRACE(cases[i].op + " " + cases[i].name);
+    const std::vector<Tensor> exact = Converted(cases[i].op, inputs[i], DType::kF64);
+    const auto want = reference_.Run(MakeLaunch(cases[i], exact, DType::kF64));
+    ASSERT_TRUE(want.ok()) << want.status().message();
+    ExpectClose((*got)[i][0], (*want)[0], cases[i].bound);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Programs, ConvolutionsInTurn, testing::ValuesIn(ConvolutionRuns()),
+                         [](const testing::TestParamInfo<ConvolutionRun>& run) {
+                           const std::string& prefix = run.param.prefix;
+                           return fmt::format("{}_{}", prefix.empty() ? "all" : prefix,
+                                              DTypeName(run.param.type));
+                         });
 
 INSTANTIATE_TEST_SUITE_P(Operators, BackendSuite, testing::ValuesIn(BackendRuns()),
                          [](const testing::TestParamInfo<BackendRun>& run) {

@@ -82,29 +82,70 @@ Result<std::vector<Tensor>> TakeOutputs(const Launch& launch, const Placement& p
                                    launch.node, at - before.begin(), before.size()));
 }
 
+// A compiled launch with its operands in memory.
+struct Prepared {
+  Placement placement;
+  std::unique_ptr<Kernel> kernel;
+  std::unique_ptr<Arena> arena;
+  std::vector<std::byte> before;  // What the arena holds.
+  std::vector<const std::byte*> inputs;
+  std::vector<std::byte*> outputs;
+  std::byte* workspace = nullptr;
+};
+
+Result<Prepared> Prepare(const Launch& launch, Backend& backend) {
+  Prepared p;
+  p.placement = Place(launch);
+  const LaunchSpec spec{launch.op,          launch.node,         launch.attributes,
+                        p.placement.inputs, p.placement.outputs, launch.workspace_bytes};
+  WSI_ASSIGN_OR_RETURN(p.kernel, backend.Compile(spec));
+  WSI_ASSIGN_OR_RETURN(p.arena, backend.AllocateDevice(p.placement.size));
+  p.before = Image(launch, p.placement);
+  std::byte* base = p.arena->data();
+  WSI_RETURN_IF_ERROR(backend.Write(base, p.before));
+  for (const Bytes at : p.placement.input_offsets) {
+    p.inputs.push_back(at < 0 ? nullptr : base + at);
+  }
+  for (const Bytes at : p.placement.output_offsets) {
+    p.outputs.push_back(at < 0 ? nullptr : base + at);
+  }
+  p.workspace = base + p.placement.workspace_offset;
+  return p;
+}
+
 }  // namespace
 
 Result<std::vector<Tensor>> LaunchRunner::Run(const Launch& launch) {
+  WSI_ASSIGN_OR_RETURN(auto results, RunInTurn({&launch, 1}, 1));
+  return std::move(results.front());
+}
+
+Result<std::vector<std::vector<Tensor>>> LaunchRunner::RunInTurn(std::span<const Launch> launches,
+                                                                 int rounds) {
   if (!lane_) {
     WSI_ASSIGN_OR_RETURN(lane_, backend_->MakeLane("compute"));
   }
-  const Placement p = Place(launch);
-  const LaunchSpec spec{launch.op, launch.node, launch.attributes,
-                        p.inputs,  p.outputs,   launch.workspace_bytes};
-  WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Kernel> kernel, backend_->Compile(spec));
-  WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Arena> arena, backend_->AllocateDevice(p.size));
-  const std::vector<std::byte> before = Image(launch, p);
-  WSI_RETURN_IF_ERROR(backend_->Write(arena->data(), before));
-  std::vector<const std::byte*> inputs;
-  std::vector<std::byte*> outputs;
-  for (const Bytes at : p.input_offsets) inputs.push_back(at < 0 ? nullptr : arena->data() + at);
-  for (const Bytes at : p.output_offsets) outputs.push_back(at < 0 ? nullptr : arena->data() + at);
-  WSI_RETURN_IF_ERROR(
-      lane_->Launch(*kernel, {inputs, outputs, arena->data() + p.workspace_offset}));
+  std::vector<Prepared> all;
+  for (const Launch& launch : launches) {
+    WSI_ASSIGN_OR_RETURN(Prepared prepared, Prepare(launch, *backend_));
+    all.push_back(std::move(prepared));
+  }
+  for (int round = 0; round < rounds; ++round) {
+    for (const Prepared& p : all) {
+      WSI_RETURN_IF_ERROR(lane_->Launch(*p.kernel, {p.inputs, p.outputs, p.workspace}));
+    }
+  }
   WSI_RETURN_IF_ERROR(lane_->Synchronize());
-  std::vector<std::byte> after(before.size());
-  WSI_RETURN_IF_ERROR(backend_->Read(after, arena->data()));
-  return TakeOutputs(launch, p, before, after);
+  std::vector<std::vector<Tensor>> results;
+  for (size_t i = 0; i < all.size(); ++i) {
+    Prepared& p = all[i];
+    std::vector<std::byte> after(p.before.size());
+    WSI_RETURN_IF_ERROR(backend_->Read(after, p.arena->data()));
+    WSI_ASSIGN_OR_RETURN(auto outputs,
+                         TakeOutputs(launches[i], p.placement, std::move(p.before), after));
+    results.push_back(std::move(outputs));
+  }
+  return results;
 }
 
 Status InferLaunch(Launch& launch, const std::vector<bool>& outputs) {
@@ -124,6 +165,7 @@ Status InferLaunch(Launch& launch, const std::vector<bool>& outputs) {
     node.inputs.push_back(input == nullptr ? ValueId() : graph.AddValue(std::move(value)));
   }
   std::vector<std::string> names;
+  names.reserve(outputs.size());
   for (const bool wanted : outputs) names.emplace_back(wanted ? "y" : "");
   const NodeId id = graph.AddNode(std::move(node), names);
   WSI_RETURN_IF_ERROR(InferTypes(graph, id));

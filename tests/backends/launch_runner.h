@@ -33,6 +33,9 @@ class LaunchRunner {
   // The outputs, or an error: also where the kernel wrote outside its outputs and
   // workspace. An output that was not asked for is an empty tensor.
   Result<std::vector<Tensor>> Run(const Launch& launch);
+  // As a program runs them: all are compiled before the first runs, then they run `rounds`
+  // times one behind the other. What each gives in the last round.
+  Result<std::vector<std::vector<Tensor>>> RunInTurn(std::span<const Launch> launches, int rounds);
 
  private:
   std::unique_ptr<Backend> backend_;

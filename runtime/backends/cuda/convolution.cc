@@ -2,7 +2,8 @@
 // than 2^31 bytes, and of weight gradients none of more than half a million positions,
 // since tensor cores truncate as they accumulate. Slabs of weight gradients are added in
 // fp32, in order; those of halves are made of copies with channels padded to multiples of
-// 8, which is what tensor cores with sums in fp32 want.
+// 8, which is what tensor cores with sums in fp32 want, or where there are groups, for which
+// cuDNN has no such engine, of copies in fp32.
 #include <algorithm>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/padded_channels.h"
 #include "runtime/backends/cuda/sums.h"
+#include "runtime/backends/cuda/widened.h"
 #include "runtime/backends/row_slabs.h"
 #include "runtime/backends/window.h"
 
@@ -20,6 +22,7 @@ namespace {
 constexpr Bytes kMostSlabBytes = Bytes{1} << 31;
 constexpr int64_t kMostGradPositions = int64_t{1} << 19;
 constexpr int64_t kTensorCoreChannels = 8;
+constexpr Bytes kMostCopyBytes = Bytes{256} << 20;  // Of x and dy in fp32.
 
 // The convolution whose x, w and y or gradients the launch has.
 struct Convolution {
@@ -77,6 +80,11 @@ struct Part {
   int64_t images = 1;
 };
 
+// Whether x and dy are copied to fp32.
+bool IsWidened(const Convolution& c, ConvolutionKind kind) {
+  return kind == ConvolutionKind::kWeightGrad && c.groups > 1 && c.dtype != DType::kF32;
+}
+
 std::vector<Part> Cut(const Convolution& c, ConvolutionKind kind) {
   const RowAxis axis = c.rows();
   const Bytes element = DTypeBytes(c.dtype);
@@ -85,13 +93,19 @@ std::vector<Part> Cut(const Convolution& c, ConvolutionKind kind) {
   const Bytes image_bytes =
       element * std::max(axis.input * c.InputRow(), axis.output * c.OutputRow());
   const bool grad = kind == ConvolutionKind::kWeightGrad;
-  const int64_t positions = axis.output * row_positions;
+  const int64_t positions = std::max<int64_t>(axis.output * row_positions, 1);
+  const Bytes copy_bytes =
+      IsWidened(c, kind)
+          ? Bytes{sizeof(float)} * (axis.input * c.InputRow() + axis.output * c.OutputRow())
+          : 0;
   std::vector<Part> parts;
   int64_t slabs = CeilDiv(std::max<Bytes>(image_bytes, 1), kMostSlabBytes);
   if (grad) slabs = std::max(slabs, CeilDiv(positions, kMostGradPositions));
+  slabs = std::max(slabs, CeilDiv(copy_bytes, kMostCopyBytes));
   if (slabs <= 1 || !CanCutRows(axis)) {
     int64_t images = std::max<int64_t>(1, kMostSlabBytes / std::max<Bytes>(image_bytes, 1));
     if (grad) images = std::min(images, std::max<int64_t>(1, kMostGradPositions / positions));
+    if (copy_bytes > 0) images = std::min(images, std::max<Bytes>(1, kMostCopyBytes / copy_bytes));
     const RowSlab whole = {.input_rows = axis.input,
                            .output_rows = axis.output,
                            .pad_begin = axis.pad_begin,
@@ -159,6 +173,7 @@ class ConvolutionKernel final : public Kernel {
  public:
   ConvolutionKernel(const Convolution& c, ConvolutionKind kind, Context& context)
       : c_(c), padded_(c), kind_(kind), context_(context) {
+    if (IsWidened(c, kind)) padded_.dtype = DType::kF32;
     if (kind != ConvolutionKind::kWeightGrad || c.dtype == DType::kF32 || c.groups > 1) return;
     padded_.window.in_channels = AlignUp(c.window.in_channels, kTensorCoreChannels);
     padded_.window.out_channels = AlignUp(c.window.out_channels, kTensorCoreChannels);
@@ -174,11 +189,11 @@ class ConvolutionKernel final : public Kernel {
         WSI_ASSIGN_OR_RETURN(step.plan,
                              context_.cudnn.Plan(ProblemOf(padded_, part, kind_, result, bias)));
         workspace = std::max(workspace, step.plan->workspace_bytes());
-        const Bytes element = DTypeBytes(c_.dtype);
-        if (PadsX()) {
+        const Bytes element = DTypeBytes(padded_.dtype);
+        if (CopiesX()) {
           x_bytes = std::max(x_bytes, InputPositions(part) * padded_.window.in_channels * element);
         }
-        if (PadsY()) {
+        if (CopiesY()) {
           y_bytes =
               std::max(y_bytes, OutputPositions(part) * padded_.window.out_channels * element);
         }
@@ -212,6 +227,8 @@ class ConvolutionKernel final : public Kernel {
   bool PadsX() const { return padded_.window.in_channels != c_.window.in_channels; }
   bool PadsY() const { return padded_.window.out_channels != c_.window.out_channels; }
   bool Pads() const { return PadsX() || PadsY(); }
+  bool CopiesX() const { return PadsX() || padded_.dtype != c_.dtype; }
+  bool CopiesY() const { return PadsY() || padded_.dtype != c_.dtype; }
   int64_t InputPositions(const Part& part) const {
     return part.images * part.rows.input_rows * (c_.InputRow() / c_.window.in_channels);
   }
@@ -254,20 +271,30 @@ class ConvolutionKernel final : public Kernel {
     return {};
   }
 
+  // Into scratch, as cuDNN is given it.
+  Status Copy(const std::byte* from, int64_t positions, int64_t channels, int64_t padded,
+              Bytes at) {
+    if (padded_.dtype != c_.dtype) {
+      return Widen(c_.dtype, from, positions * channels, context_.scratch.at<float>(at),
+                   context_.stream);
+    }
+    return PadChannels(from, positions, channels, padded, context_.scratch.at<void>(at),
+                       context_.stream);
+  }
+
   // The gradient of one part, added to what `w` has or written there.
   Status AddWeightGrad(const Step& step, const std::byte* x, const std::byte* y, bool add,
                        float* w) {
     const Scratch& scratch = context_.scratch;
     cudaStream_t stream = context_.stream;
-    if (PadsX()) {
-      WSI_RETURN_IF_ERROR(PadChannels(x, InputPositions(step.part), c_.window.in_channels,
-                                      padded_.window.in_channels, scratch.at<void>(x_at_), stream));
+    if (CopiesX()) {
+      WSI_RETURN_IF_ERROR(Copy(x, InputPositions(step.part), c_.window.in_channels,
+                               padded_.window.in_channels, x_at_));
       x = scratch.at<std::byte>(x_at_);
     }
-    if (PadsY()) {
-      WSI_RETURN_IF_ERROR(PadChannels(y, OutputPositions(step.part), c_.window.out_channels,
-                                      padded_.window.out_channels, scratch.at<void>(y_at_),
-                                      stream));
+    if (CopiesY()) {
+      WSI_RETURN_IF_ERROR(Copy(y, OutputPositions(step.part), c_.window.out_channels,
+                               padded_.window.out_channels, y_at_));
       y = scratch.at<std::byte>(y_at_);
     }
     auto* partial = scratch.at<float>(partial_at_);
@@ -285,11 +312,11 @@ class ConvolutionKernel final : public Kernel {
   }
 
   Convolution c_;
-  Convolution padded_;  // With the channels that cuDNN is given.
+  Convolution padded_;  // With the channels and type that cuDNN is given.
   ConvolutionKind kind_;
   Context& context_;
   std::vector<Step> steps_;
-  // In scratch, behind the workspace: one part's weight gradient, padded x and y.
+  // In scratch, behind the workspace: one part's weight gradient, copies of x and y.
   Bytes partial_at_ = 0, x_at_ = 0, y_at_ = 0;
 };
 
