@@ -138,6 +138,32 @@ class Distributed(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(self.trained(1, one, "parts", "--epochs", 2, "--resume", "auto"), whole)
 
+    def test_steps_of_ranks_are_timed(self):
+        plan = self.plan(1)
+        rates = self.folder / "rates.json"
+        rates.write_text(json.dumps({
+            "device": "test", "matrix_flops_fp32": 1e9, "vector_flops": 1e9, "memory_bytes": 1e9,
+            "in_bytes": 1e9, "out_bytes": 1e9, "read_bytes": 1e9, "write_bytes": 1e9,
+            "link_bytes": 1e9, "link_seconds": 1e-5}), encoding="utf-8")
+        trace = self.folder / "trace.json"
+        done = self.on_ranks(2, command("wsirun", "bench", plan, "--steps", 5, "--rates", rates,
+                                        "--trace", trace, "--threads", 1, "--json"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        found = json.loads(done.stdout)  # One object: rank 0's.
+        self.assertEqual(found["ranks"], 2)
+        self.assertGreater(found["collective_ms"], 0)
+        self.assertLessEqual(found["exposed_ms"], found["collective_ms"])
+        self.assertLess(found["exposed_ms"], found["step_ms_median"])
+        explained = json.loads(self.succeed("wsic", "explain", plan, "--rates", rates, "--world",
+                                            "2,2", "--json").stdout)["scaling"][0]
+        agreements = 3 * (1e-5 + 24 / 1e9) * 1e3  # The trainer's.
+        self.assertAlmostEqual(found["predicted_step_ms"], explained["step_ms"] - agreements)
+        events = json.loads(trace.read_text(encoding="utf-8"))["traceEvents"]
+        self.assertIn("gradients.0", [event["name"] for event in events])
+        unknown = json.loads(self.on_ranks(2, command("wsirun", "bench", plan, "--steps", 1,
+                                                      "--json")).stdout)
+        self.assertIsNone(unknown["predicted_step_ms"])
+
     def test_evaluation_is_shared(self):
         plan = self.plan(1)
         self.trained(1, plan, "run")

@@ -18,7 +18,10 @@
 #include "runtime/base/checked.h"
 #include "runtime/base/file.h"
 #include "runtime/calibrate/calibrate.h"
+#include "runtime/calibrate/link.h"
+#include "runtime/comm/agreement.h"
 #include "runtime/timing/rates.h"
+#include "tools/wsirun/ranks.h"
 #include "tools/wsirun/report.h"
 
 namespace wsi {
@@ -95,6 +98,7 @@ void Doctor(bool json) {
 }
 
 struct CalibrateArguments {
+  RankArguments ranks;
   bool calibrate = false;
   std::string output;  // Empty: stdout.
   std::string spill_dir;
@@ -102,21 +106,37 @@ struct CalibrateArguments {
   bool force = false;
 };
 
-Status CalibrateCpu(const CalibrateArguments& a) {
-  if (!a.output.empty()) WSI_RETURN_IF_ERROR(CheckOutputPath(a.output, a.force));
+// Of this rank's share of the machine, while all others measure theirs.
+Result<plan::Rates> CalibrateRank(const CalibrateArguments& a, Communicator& ranks) {
   WSI_ASSIGN_OR_RETURN(const plan::Rates otherwise, BuiltInRates("cpu"));
-  const std::unique_ptr<Backend> backend = MakeCpuBackend({.threads = a.threads});
-  const int threads = a.threads > 0 ? a.threads : UsableCores();
-  const CalibrateOptions options = {
+  int threads = a.threads > 0 ? a.threads : ThreadsOfRank(ranks);
+  const std::unique_ptr<Backend> backend = MakeCpuBackend({.threads = threads});
+  if (threads == 0) threads = UsableCores();
+  CalibrateOptions options = {
       .device = fmt::format("{}, {} threads", FirstLine("/proc/cpuinfo", "model name"), threads),
       .spill_dir = a.spill_dir};
-  WSI_ASSIGN_OR_RETURN(const plan::Rates rates, Calibrate(backend.get(), options, otherwise));
+  if (ranks.size() > 1) options.device += fmt::format(", one of {} ranks", ranks.size());
+  return Calibrate(backend.get(), options, otherwise);
+}
+
+Status CalibrateRanks(const CalibrateArguments& a, Communicator& ranks) {
+  const bool is_root = ranks.rank() == 0;
+  const bool writes = is_root && !a.output.empty();
+  WSI_RETURN_IF_ERROR(Agree(ranks, writes ? CheckOutputPath(a.output, a.force) : Status()));
+  Result<plan::Rates> rates = CalibrateRank(a, ranks);
+  WSI_RETURN_IF_ERROR(Agree(ranks, rates.ok() ? Status() : rates.status()));
+  if (ranks.size() > 1) {
+    WSI_ASSIGN_OR_RETURN(const RankLink link, MeasureLink(ranks));
+    rates->set_link_bytes(link.bytes_per_second);
+    rates->set_link_seconds(link.latency_seconds);
+  }
+  if (!is_root) return {};
   if (a.spill_dir.empty()) {
     fmt::print(stderr,
                "wsirun doctor: no --spill-dir, so the file's rates are those of a common disk\n");
   }
-  if (!a.output.empty()) return WriteRates(a.output, rates, {.force = a.force});
-  WSI_ASSIGN_OR_RETURN(const std::string json, RatesJson(rates));
+  if (writes) return WriteRates(a.output, *rates, {.force = a.force});
+  WSI_ASSIGN_OR_RETURN(const std::string json, RatesJson(*rates));
   fmt::print("{}", json);
   return {};
 }
@@ -128,9 +148,12 @@ void AddDoctorCommand(CLI::App& app, int* exit_code) {
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "print one JSON object");
   auto arguments = std::make_shared<CalibrateArguments>();
-  CLI::Option* calibrate = command->add_flag(
-      "--calibrate", arguments->calibrate,
-      "measure how fast the CPU computes and copies, for wsic compile --rates; half a minute");
+  CLI::Option* calibrate =
+      command->add_flag("--calibrate", arguments->calibrate,
+                        "measure how fast the CPU computes and copies, for wsic compile --rates, "
+                        "and under mpirun what "
+                        "is left to each rank and the link between them; half a minute");
+  AddRankOptions(*command, &arguments->ranks);
   command->add_option("-o,--output", arguments->output, "write the rates here (default: stdout)")
       ->needs(calibrate);
   command->add_option("--spill-dir", arguments->spill_dir, "measure this folder's disk as well")
@@ -141,7 +164,9 @@ void AddDoctorCommand(CLI::App& app, int* exit_code) {
   command->add_flag("--force", arguments->force, "replace an existing file")->needs(calibrate);
   command->callback([=] {
     if (arguments->calibrate) {
-      *exit_code = Report("doctor", CalibrateCpu(*arguments));
+      *exit_code = RunOnRanks("doctor", arguments->ranks, [&](Communicator& ranks) {
+        return CalibrateRanks(*arguments, ranks);
+      });
       return;
     }
     Doctor(*json);
