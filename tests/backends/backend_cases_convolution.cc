@@ -76,6 +76,7 @@ void AddConvolutionCases(std::vector<BackendCase>& cases) {
       {"same_3_16", {3, 9, 7, 3}, 16, {3, 3}, one, one, around},
       {"same_64_64", {1, 15, 13, 64}, 64, {3, 3}, one, one, around},
       {"same_17_17", {3, 8, 9, 17}, 17, {3, 3}, one, one, around},
+      {"tiles_72_136", {2, 27, 33, 72}, 136, {3, 3}, one, one, around},
       {"strided_16_17", {1, 16, 15, 16}, 17, {3, 3}, {2, 2}, one, around},
       {"strided_16_32", {1, 16, 15, 16}, 32, {3, 3}, {2, 2}, one, around},
       {"stem", {1, 37, 33, 3}, 64, {7, 7}, {2, 2}, one, {3, 3, 3, 3}},

@@ -1,7 +1,7 @@
 // Batch normalization over all axes but the last, which holds the channels.
 //   xhat = (x - mean) / sqrt(var + epsilon),   m = positions per channel
-#include "runtime/backends/cuda/columns.cuh"
 #include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/moments.cuh"
 
 namespace wsi::cuda {
 namespace {
@@ -47,37 +47,6 @@ __device__ float InverseDeviation(float var, double epsilon) {
   return static_cast<float>(1.0 / sqrt(static_cast<double>(var) + epsilon));
 }
 
-// Sums of x - shift and its square, shift being the channel's first element: close enough
-// to the mean that nothing cancels.
-template <typename T>
-struct MomentTerms {
-  static constexpr int kTerms = 2;
-  ColumnShape shape;
-  const T* x;
-  template <int W>
-  struct State {
-    float shift[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t column) const {
-    State<W> state;
-    LoadPack<T, W>(x + column, state.shift);
-    return state;
-  }
-  template <int W>
-  __device__ void Add(const State<W>& state, int64_t n, int64_t row, int64_t column,
-                      float (&sums)[2][W]) const {
-    float v[W];
-    LoadPack<T, W>(x + shape.At(n, row, column), v);
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      const float d = v[i] - state.shift[i];
-      sums[0][i] += d;
-      sums[1][i] = fmaf(d, d, sums[1][i]);
-    }
-  }
-};
-
 template <typename T>
 struct FinishMoments {
   const T* x;
@@ -93,13 +62,13 @@ struct FinishMoments {
 
 template <typename T>
 struct ApplyMap {
-  ColumnShape shape;
-  const T* x;
+  using Element = T;
+  static constexpr int kReads = 2;
+  const T* from[2];  // x, residual
   const float* scale;
   const float* bias;
   const float* mean;
   const float* var;
-  const T* residual;
   T* y;
   double epsilon;
   bool relu;
@@ -119,41 +88,25 @@ struct ApplyMap {
     return s;
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, int64_t n, int64_t row, int64_t column) const {
-    const int64_t at = shape.At(n, row, column);
-    float v[W];
-    LoadPack<T, W>(x + at, v);
-    float r[W] = {};
-    if (residual != nullptr) LoadPack<T, W>(residual + at, r);
+  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
+    float result[W];
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      v[i] = fmaf(v[i] - s.mean[i], s.factor[i], s.bias[i]) + r[i];
-      if (relu && v[i] < 0) v[i] = 0;
+      result[i] = fmaf(v[0][i] - s.mean[i], s.factor[i], s.bias[i]) + v[1][i];
+      if (relu && result[i] < 0) result[i] = 0;
     }
-    StorePack<T, W>(v, y + at);
+    StorePack<T, W>(result, y + at);
   }
 };
-
-// Loads dy, without what the fused ReLU, whose result is y, held back.
-template <int W, typename T>
-__device__ void LoadBehindRelu(const T* dy, const T* y, int64_t at, float (&d)[W]) {
-  LoadPack<T, W>(dy + at, d);
-  if (y == nullptr) return;
-  float result[W];
-  LoadPack<T, W>(y + at, result);
-#pragma unroll
-  for (int i = 0; i < W; ++i) d[i] = result[i] > 0 ? d[i] : 0.0F;
-}
 
 // Sums of dz * (x - mean) and dz; stores dz where asked for.
 template <typename T>
 struct GradTerms {
+  using Element = T;
   static constexpr int kTerms = 2;
-  ColumnShape shape;
-  const T* dy;
-  const T* x;
+  static constexpr int kReads = 3;
+  const T* from[3];  // dy, x, y; without ReLU y is null.
   const float* mean;
-  const T* y;  // Null without ReLU.
   T* dz;
   template <int W>
   struct State {
@@ -167,16 +120,13 @@ struct GradTerms {
     return s;
   }
   template <int W>
-  __device__ void Add(const State<W>& s, int64_t n, int64_t row, int64_t column,
+  __device__ void Add(const State<W>& s, const float (&v)[kReads][W], int64_t, int64_t at,
                       float (&sums)[2][W]) const {
-    const int64_t at = shape.At(n, row, column);
     float d[W];
-    float v[W];
-    LoadBehindRelu<W>(dy, y, at, d);
-    LoadPack<T, W>(x + at, v);
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      sums[0][i] = fmaf(d[i], v[i] - s.mean[i], sums[0][i]);
+      d[i] = from[2] == nullptr || v[2][i] > 0 ? v[0][i] : 0.0F;
+      sums[0][i] = fmaf(d[i], v[1][i] - s.mean[i], sums[0][i]);
       sums[1][i] += d[i];
     }
     if (dz != nullptr) StorePack<T, W>(d, dz + at);
@@ -198,15 +148,14 @@ struct FinishGrad {
 // frozen statistics, only its first term.
 template <typename T>
 struct GradMap {
-  ColumnShape shape;
-  const T* dy;
-  const T* x;
+  using Element = T;
+  static constexpr int kReads = 3;
+  const T* from[3];  // dy, x, y; without ReLU y is null.
   const float* scale;
   const float* mean;
   const float* var;
   const float* dscale;
   const float* dbias;
-  const T* y;
   T* dx;
   double epsilon;
   double m;
@@ -222,7 +171,7 @@ struct GradMap {
       const int64_t c = column + i;
       const double inverse = 1.0 / sqrt(static_cast<double>(var[c]) + epsilon);
       s.factor[i] = static_cast<float>(static_cast<double>(scale[c]) * inverse);
-      if (x == nullptr) continue;
+      if (from[1] == nullptr) continue;
       s.mean[i] = mean[c];
       s.slope[i] = static_cast<float>(inverse * static_cast<double>(dscale[c]) / m);
       s.offset[i] = static_cast<float>(static_cast<double>(dbias[c]) / m);
@@ -230,18 +179,14 @@ struct GradMap {
     return s;
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, int64_t n, int64_t row, int64_t column) const {
-    const int64_t at = shape.At(n, row, column);
+  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
     float d[W];
-    LoadBehindRelu<W>(dy, y, at, d);
-    if (x != nullptr) {
-      float v[W];
-      LoadPack<T, W>(x + at, v);
 #pragma unroll
-      for (int i = 0; i < W; ++i) d[i] -= fmaf(v[i] - s.mean[i], s.slope[i], s.offset[i]);
+    for (int i = 0; i < W; ++i) {
+      d[i] = from[2] == nullptr || v[2][i] > 0 ? v[0][i] : 0.0F;
+      if (from[1] != nullptr) d[i] -= fmaf(v[1][i] - s.mean[i], s.slope[i], s.offset[i]);
+      d[i] *= s.factor[i];
     }
-#pragma unroll
-    for (int i = 0; i < W; ++i) d[i] *= s.factor[i];
     StorePack<T, W>(d, dx + at);
   }
 };
@@ -259,7 +204,7 @@ KernelResult CompileBatchNormStats(const LaunchSpec& launch, Context& context) {
     if (Status s = context.scratch.Require(sums.scratch_bytes()); !s.ok()) return KernelResult(s);
     return MakeKernel([=, &context](const LaunchArguments& a) {
       const T* x = a.input<T>(0);
-      const MomentTerms<T> terms{batch.shape, x};
+      const MomentTerms<T> terms{{x}, batch.shape};
       const FinishMoments<T> finish{x, static_cast<double>(batch.shape.rows), a.output<float>(0),
                                     a.output<float>(1)};
       WithWidth<T>(batch.shape, [&](auto width) {
@@ -279,9 +224,14 @@ KernelResult CompileBatchNormApply(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
-      const ApplyMap<T> map{
-          batch.shape,       a.input<T>(0), a.input<float>(1), a.input<float>(2), a.input<float>(3),
-          a.input<float>(4), a.input<T>(5), a.output<T>(0),    batch.epsilon,     batch.relu};
+      const ApplyMap<T> map{{a.input<T>(0), a.input<T>(5)},
+                            a.input<float>(1),
+                            a.input<float>(2),
+                            a.input<float>(3),
+                            a.input<float>(4),
+                            a.output<T>(0),
+                            batch.epsilon,
+                            batch.relu};
       WithWidth<T>(batch.shape,
                    [&](auto width) { MapColumns<width.value>(map, batch.shape, context.stream); });
       return LaunchStatus();
@@ -301,12 +251,9 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& contex
     const ColumnSums sums(batch.shape, WidthOf<T>(batch.shape), 2);
     if (Status s = context.scratch.Require(sums.scratch_bytes()); !s.ok()) return KernelResult(s);
     return MakeKernel([=, &context](const LaunchArguments& a) {
-      const GradTerms<T> terms{batch.shape,
-                               a.input<T>(0),
-                               a.input<T>(1),
-                               a.input<float>(2),
-                               batch.relu ? a.input<T>(4) : nullptr,
-                               a.output<T>(2)};
+      const T* y = batch.relu ? a.input<T>(4) : nullptr;
+      const GradTerms<T> terms{
+          {a.input<T>(0), a.input<T>(1), y}, a.input<float>(2), a.output<T>(2)};
       const FinishGrad finish{a.input<float>(3), batch.epsilon, a.output<float>(0),
                               a.output<float>(1)};
       WithWidth<T>(batch.shape, [&](auto width) {
@@ -327,11 +274,16 @@ KernelResult CompileBatchNormGradApply(const LaunchSpec& launch, Context& contex
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
-      const GradMap<T> map{
-          batch.shape,       a.input<T>(0),     a.input<T>(1),
-          a.input<float>(2), a.input<float>(3), a.input<float>(4),
-          a.input<float>(5), a.input<float>(6), batch.relu ? a.input<T>(7) : nullptr,
-          a.output<T>(0),    batch.epsilon,     static_cast<double>(batch.shape.rows)};
+      const T* y = batch.relu ? a.input<T>(7) : nullptr;
+      const GradMap<T> map{{a.input<T>(0), a.input<T>(1), y},
+                           a.input<float>(2),
+                           a.input<float>(3),
+                           a.input<float>(4),
+                           a.input<float>(5),
+                           a.input<float>(6),
+                           a.output<T>(0),
+                           batch.epsilon,
+                           static_cast<double>(batch.shape.rows)};
       WithWidth<T>(batch.shape,
                    [&](auto width) { MapColumns<width.value>(map, batch.shape, context.stream); });
       return LaunchStatus();
@@ -350,11 +302,10 @@ KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch, Context& conte
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       GradMap<T> map{};
-      map.shape = batch.shape;
-      map.dy = a.input<T>(0);
+      map.from[0] = a.input<T>(0);
       map.scale = a.input<float>(1);
       map.var = a.input<float>(2);
-      map.y = batch.relu ? a.input<T>(3) : nullptr;
+      map.from[2] = batch.relu ? a.input<T>(3) : nullptr;
       map.dx = a.output<T>(0);
       map.epsilon = batch.epsilon;
       WithWidth<T>(batch.shape,

@@ -2,8 +2,13 @@
 // the rows of each column, and maps with coefficients of each column. Channels-last
 // images are such, channels being the columns.
 //
-// Sums are made in three steps of fixed order: a thread adds at most kMostRows rows in
-// fp32, a block the threads of a column in fp64, a second kernel the blocks in fp64.
+// Sums are made in steps of fixed order: a thread adds at most kMostRows rows in fp32, a
+// warp its threads of a column, a block its warps in fp64, a second kernel the blocks.
+//
+// What is computed is a functor F over the packs of W columns of a row:
+//   F::Element, F::kReads, from[kReads]  elements at the same place of kReads tensors, 0 where
+//                                        a pointer is null, are read for several rows ahead
+//   F::State<W>, Prepare<W>(n, column)   what holds for all rows of a column
 #pragma once
 
 #include "runtime/backends/cuda/device.cuh"
@@ -43,6 +48,7 @@ struct ColumnGrid {
 };
 inline constexpr int64_t kMostRows = 512;
 inline constexpr int64_t kLeastRows = 8;
+inline constexpr int64_t kColumnBlocks = 1024;  // Wanted of sums: as many as run at a time.
 
 // `width`: columns of a pack.
 inline ColumnGrid GridOf(const ColumnShape& shape, int width) {
@@ -50,7 +56,8 @@ inline ColumnGrid GridOf(const ColumnShape& shape, int width) {
   unsigned x = 1;
   while (x < 32 && x < packs) x *= 2;
   const unsigned y = kThreads / x;
-  const int64_t wanted = CeilDiv(shape.rows, int64_t{y} * 2048);
+  const int64_t chunks = std::max<int64_t>(1, kColumnBlocks / (CeilDiv(packs, x) * shape.batch));
+  const int64_t wanted = CeilDiv(shape.rows, int64_t{y} * chunks);
   const int64_t rows = int64_t{y} * std::clamp(wanted, kLeastRows, kMostRows);
   ColumnGrid g;
   g.shape = shape;
@@ -62,13 +69,72 @@ inline ColumnGrid GridOf(const ColumnShape& shape, int width) {
   return g;
 }
 
-// f has, for width W: a type State<W>; State<W> Prepare<W>(n, column); and
-// Add<W>(state, n, row, column, float (&sums)[kTerms][W]).
+// A row's packs.
+template <int W, typename F>
+struct ColumnPacks {
+  using Element = typename F::Element;
+  Pack<Element, W> packs[F::kReads];
+  __device__ void Fetch(const F& f, int64_t at) {
+#pragma unroll
+    for (int r = 0; r < F::kReads; ++r) {
+      if (f.from[r] != nullptr) {
+        packs[r] = *reinterpret_cast<const Pack<Element, W>*>(f.from[r] + at);
+      }
+    }
+  }
+  __device__ void Widen(const F& f, float (&v)[F::kReads][W]) const {
+#pragma unroll
+    for (int r = 0; r < F::kReads; ++r) {
+#pragma unroll
+      for (int i = 0; i < W; ++i) v[r][i] = f.from[r] != nullptr ? Load(packs[r].v[i]) : 0.0F;
+    }
+  }
+};
+// Rows that a thread reads before it computes.
+template <typename F>
+constexpr int kRowsAhead = F::kReads >= 3   ? 2
+                           : F::kReads == 2 ? 4
+                                            : 8;
+
+// use(v, row, at) for rows begin, begin + step, ... below `end`, in order; v: float[kReads][W].
+template <int W, typename F, typename Use>
+__device__ void ForRows(const F& f, const ColumnShape& shape, int64_t n, int64_t column,
+                        int64_t begin, int64_t end, int64_t step, const Use& use) {
+  constexpr int kAhead = kRowsAhead<F>;
+  for (int64_t first = begin; first < end; first += kAhead * step) {
+    ColumnPacks<W, F> ahead[kAhead];
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) {
+      const int64_t row = first + k * step;
+      if (row < end) ahead[k].Fetch(f, shape.At(n, row, column));
+    }
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) {
+      const int64_t row = first + k * step;
+      if (row >= end) break;
+      float v[F::kReads][W];
+      ahead[k].Widen(f, v);
+      use(v, row, shape.At(n, row, column));
+    }
+  }
+}
+
+// The sum over the threads of a warp that have the same threadIdx.x; blockDim.x is a power
+// of two, at most 32.
+__device__ inline float SumOverRows(float v) {
+  for (unsigned step = blockDim.x; step < 32; step *= 2) {
+    v += __shfl_xor_sync(~0U, v, static_cast<int>(step));
+  }
+  return v;
+}
+
+// f has Add<W>(state, v, row, at, float (&sums)[kTerms][W]), v as ForRows has them.
 // partial: [batch][chunk][kTerms][columns].
 template <int W, typename F>
 __global__ void PartialColumnSums(F f, ColumnShape shape, int64_t chunk_rows, int64_t chunks,
                                   double* partial) {
   constexpr int kTerms = F::kTerms;
+  constexpr int kWarps = kThreads / 32;
   __shared__ float shared[kTerms * W][kThreads];
   const int64_t column = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * W;
   const bool inside = column < shape.columns;
@@ -79,16 +145,16 @@ __global__ void PartialColumnSums(F f, ColumnShape shape, int64_t chunk_rows, in
       if (inside) {
         const auto state = f.template Prepare<W>(n, column);
         const int64_t end = min(shape.rows, (chunk + 1) * chunk_rows);
-#pragma unroll 4
-        for (int64_t row = chunk * chunk_rows + threadIdx.y; row < end; row += blockDim.y) {
-          f.template Add<W>(state, n, row, column, sums);
-        }
+        ForRows<W>(f, shape, n, column, chunk * chunk_rows + threadIdx.y, end, blockDim.y,
+                   [&](const float(&v)[F::kReads][W], int64_t row, int64_t at) {
+                     f.template Add<W>(state, v, row, at, sums);
+                   });
       }
       __syncthreads();
 #pragma unroll
       for (int k = 0; k < kTerms; ++k) {
 #pragma unroll
-        for (int i = 0; i < W; ++i) shared[k * W + i][lane] = sums[k][i];
+        for (int i = 0; i < W; ++i) shared[k * W + i][lane] = SumOverRows(sums[k][i]);
       }
       __syncthreads();
       // One thread a sum: term and column of the block.
@@ -98,8 +164,8 @@ __global__ void PartialColumnSums(F f, ColumnShape shape, int64_t chunk_rows, in
         const int64_t at = (int64_t{blockIdx.x} * blockDim.x + x) * W + s % W;
         if (at >= shape.columns) continue;
         double total = 0;
-        for (unsigned y = 0; y < blockDim.y; ++y) {
-          total += static_cast<double>(shared[k * W + s % W][y * blockDim.x + x]);
+        for (unsigned warp = 0; warp < kWarps; ++warp) {
+          total += static_cast<double>(shared[k * W + s % W][warp * 32 + x]);
         }
         partial[((n * chunks + chunk) * kTerms + k) * shape.columns + at] = total;
       }
@@ -167,7 +233,7 @@ class ColumnSums {
   Bytes bytes_;
 };
 
-// f has State<W>, Prepare<W>(n, column) and Apply<W>(state, n, row, column).
+// f has Apply<W>(state, v, at), v as ForRows has them.
 template <int W, typename F>
 __global__ void MapColumnsKernel(F f, ColumnShape shape, int64_t chunk_rows) {
   const int64_t column = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * W;
@@ -177,10 +243,10 @@ __global__ void MapColumnsKernel(F f, ColumnShape shape, int64_t chunk_rows) {
     for (int64_t first = blockIdx.y * chunk_rows; first < shape.rows;
          first += gridDim.y * chunk_rows) {
       const int64_t end = min(shape.rows, first + chunk_rows);
-#pragma unroll 4
-      for (int64_t row = first + threadIdx.y; row < end; row += blockDim.y) {
-        f.template Apply<W>(state, n, row, column);
-      }
+      ForRows<W>(f, shape, n, column, first + threadIdx.y, end, blockDim.y,
+                 [&](const float(&v)[F::kReads][W], int64_t, int64_t at) {
+                   f.template Apply<W>(state, v, at);
+                 });
     }
   }
 }

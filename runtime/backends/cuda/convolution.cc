@@ -1,17 +1,16 @@
 // Convolutions and their gradients by cuDNN, channels last, in slabs of rows: none of more
 // than 2^31 bytes, and of weight gradients none of more than half a million positions,
-// since tensor cores truncate as they accumulate. Slabs of weight gradients are added in
-// fp32, in order; those of halves are made of copies with channels padded to multiples of
-// 8, which is what tensor cores with sums in fp32 want, or where there are groups, for which
-// cuDNN has no such engine, of copies in fp32.
+// since sums in fp32 lose bits. Slabs of weight gradients are added in fp32, in order. cuDNN
+// has no fast engines for those of halves that give the same bits in every run: they are
+// weight_grad.cu's, and where there are groups made of copies in fp32.
 #include <algorithm>
 #include <vector>
 
 #include "runtime/backends/cuda/convolution_plan.h"
 #include "runtime/backends/cuda/depthwise.h"
 #include "runtime/backends/cuda/kernels.h"
-#include "runtime/backends/cuda/padded_channels.h"
 #include "runtime/backends/cuda/sums.h"
+#include "runtime/backends/cuda/weight_grad.h"
 #include "runtime/backends/cuda/widened.h"
 #include "runtime/backends/row_slabs.h"
 #include "runtime/backends/window.h"
@@ -21,7 +20,6 @@ namespace {
 
 constexpr Bytes kMostSlabBytes = Bytes{1} << 31;
 constexpr int64_t kMostGradPositions = int64_t{1} << 19;
-constexpr int64_t kTensorCoreChannels = 8;
 constexpr Bytes kMostCopyBytes = Bytes{256} << 20;  // Of x and dy in fp32.
 
 // The convolution whose x, w and y or gradients the launch has.
@@ -172,11 +170,8 @@ ConvolutionProblem ProblemOf(const Convolution& c, const Part& part, Convolution
 class ConvolutionKernel final : public Kernel {
  public:
   ConvolutionKernel(const Convolution& c, ConvolutionKind kind, Context& context)
-      : c_(c), padded_(c), kind_(kind), context_(context) {
-    if (IsWidened(c, kind)) padded_.dtype = DType::kF32;
-    if (kind != ConvolutionKind::kWeightGrad || c.dtype == DType::kF32 || c.groups > 1) return;
-    padded_.window.in_channels = AlignUp(c.window.in_channels, kTensorCoreChannels);
-    padded_.window.out_channels = AlignUp(c.window.out_channels, kTensorCoreChannels);
+      : c_(c), given_(c), kind_(kind), context_(context) {
+    if (IsWidened(c, kind)) given_.dtype = DType::kF32;
   }
 
   Status Prepare(DType result, bool bias) {
@@ -187,23 +182,18 @@ class ConvolutionKernel final : public Kernel {
       Step step{.part = part};
       if (part.rows.output_rows > 0) {
         WSI_ASSIGN_OR_RETURN(step.plan,
-                             context_.cudnn.Plan(ProblemOf(padded_, part, kind_, result, bias)));
+                             context_.cudnn.Plan(ProblemOf(given_, part, kind_, result, bias)));
         workspace = std::max(workspace, step.plan->workspace_bytes());
-        const Bytes element = DTypeBytes(padded_.dtype);
-        if (CopiesX()) {
-          x_bytes = std::max(x_bytes, InputPositions(part) * padded_.window.in_channels * element);
-        }
-        if (CopiesY()) {
-          y_bytes =
-              std::max(y_bytes, OutputPositions(part) * padded_.window.out_channels * element);
+        if (Copies()) {
+          x_bytes = std::max(x_bytes, InputElements(part) * Bytes{sizeof(float)});
+          y_bytes = std::max(y_bytes, OutputElements(part) * Bytes{sizeof(float)});
         }
       }
       steps_.push_back(step);
     }
-    const bool partial = kind_ == ConvolutionKind::kWeightGrad && (steps_.size() > 1 || Pads());
+    const bool partial = kind_ == ConvolutionKind::kWeightGrad && steps_.size() > 1;
     partial_at_ = AlignUp(workspace, 256);
-    x_at_ =
-        partial_at_ + (partial ? AlignUp(padded_.WeightElements() * Bytes{sizeof(float)}, 256) : 0);
+    x_at_ = partial_at_ + (partial ? AlignUp(c_.WeightElements() * Bytes{sizeof(float)}, 256) : 0);
     y_at_ = x_at_ + AlignUp(x_bytes, 256);
     return context_.scratch.Require(y_at_ + y_bytes);
   }
@@ -224,16 +214,12 @@ class ConvolutionKernel final : public Kernel {
     const ConvolutionPlan* plan = nullptr;  // Null: the gradient of these rows is 0.
   };
 
-  bool PadsX() const { return padded_.window.in_channels != c_.window.in_channels; }
-  bool PadsY() const { return padded_.window.out_channels != c_.window.out_channels; }
-  bool Pads() const { return PadsX() || PadsY(); }
-  bool CopiesX() const { return PadsX() || padded_.dtype != c_.dtype; }
-  bool CopiesY() const { return PadsY() || padded_.dtype != c_.dtype; }
-  int64_t InputPositions(const Part& part) const {
-    return part.images * part.rows.input_rows * (c_.InputRow() / c_.window.in_channels);
+  bool Copies() const { return given_.dtype != c_.dtype; }
+  int64_t InputElements(const Part& part) const {
+    return part.images * part.rows.input_rows * c_.InputRow();
   }
-  int64_t OutputPositions(const Part& part) const {
-    return part.images * part.rows.output_rows * (c_.OutputRow() / c_.window.out_channels);
+  int64_t OutputElements(const Part& part) const {
+    return part.images * part.rows.output_rows * c_.OutputRow();
   }
 
   static const std::byte* Bias(const LaunchArguments& a) {
@@ -271,48 +257,28 @@ class ConvolutionKernel final : public Kernel {
     return {};
   }
 
-  // Into scratch, as cuDNN is given it.
-  Status Copy(const std::byte* from, int64_t positions, int64_t channels, int64_t padded,
-              Bytes at) {
-    if (padded_.dtype != c_.dtype) {
-      return Widen(c_.dtype, from, positions * channels, context_.scratch.at<float>(at),
-                   context_.stream);
-    }
-    return PadChannels(from, positions, channels, padded, context_.scratch.at<void>(at),
-                       context_.stream);
-  }
-
   // The gradient of one part, added to what `w` has or written there.
   Status AddWeightGrad(const Step& step, const std::byte* x, const std::byte* y, bool add,
                        float* w) {
     const Scratch& scratch = context_.scratch;
     cudaStream_t stream = context_.stream;
-    if (CopiesX()) {
-      WSI_RETURN_IF_ERROR(Copy(x, InputPositions(step.part), c_.window.in_channels,
-                               padded_.window.in_channels, x_at_));
+    if (Copies()) {
+      WSI_RETURN_IF_ERROR(
+          Widen(c_.dtype, x, InputElements(step.part), scratch.at<float>(x_at_), stream));
+      WSI_RETURN_IF_ERROR(
+          Widen(c_.dtype, y, OutputElements(step.part), scratch.at<float>(y_at_), stream));
       x = scratch.at<std::byte>(x_at_);
-    }
-    if (CopiesY()) {
-      WSI_RETURN_IF_ERROR(Copy(y, OutputPositions(step.part), c_.window.out_channels,
-                               padded_.window.out_channels, y_at_));
       y = scratch.at<std::byte>(y_at_);
     }
     auto* partial = scratch.at<float>(partial_at_);
-    const bool direct = !add && !Pads();
     const ConvolutionOperands operands = {
-        .x = Mutable(x), .w = direct ? w : partial, .y = Mutable(y), .bias = nullptr};
+        .x = Mutable(x), .w = add ? partial : w, .y = Mutable(y), .bias = nullptr};
     WSI_RETURN_IF_ERROR(step.plan->Run(operands, scratch.at<std::byte>(0)));
-    if (direct) return {};
-    if (!Pads()) return AddTo(w, partial, c_.WeightElements(), stream);
-    const CroppedWeight weight = {.out = c_.window.out_channels,
-                                  .taps = c_.window.KernelPositions(),
-                                  .in = c_.window.in_channels,
-                                  .padded_in = padded_.window.in_channels};
-    return CropWeight(partial, weight, add, w, stream);
+    return add ? AddTo(w, partial, c_.WeightElements(), stream) : Status();
   }
 
   Convolution c_;
-  Convolution padded_;  // With the channels and type that cuDNN is given.
+  Convolution given_;  // With the type that cuDNN is given.
   ConvolutionKind kind_;
   Context& context_;
   std::vector<Step> steps_;
@@ -330,6 +296,9 @@ KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check,
       case ConvolutionKind::kWeightGrad:
         return CompileDepthwiseWeightGrad(launch, c.window, context);
     }
+  }
+  if (kind == ConvolutionKind::kWeightGrad && c.groups == 1 && c.dtype != DType::kF32) {
+    return MakeWeightGrad(launch, c.window, context);
   }
   const bool bias = kind == ConvolutionKind::kForward && check.HasInput(2);
   auto kernel = std::make_unique<ConvolutionKernel>(c, kind, context);

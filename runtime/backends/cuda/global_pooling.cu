@@ -22,9 +22,10 @@ ColumnShape ReadImage(LaunchCheck& check, const Shape& full, const Shape& pooled
 
 template <typename T>
 struct SumTerms {
+  using Element = T;
   static constexpr int kTerms = 1;
-  ColumnShape shape;
-  const T* x;
+  static constexpr int kReads = 1;
+  const T* from[1];  // x
   template <int W>
   struct State {};
   template <int W>
@@ -32,12 +33,10 @@ struct SumTerms {
     return {};
   }
   template <int W>
-  __device__ void Add(const State<W>&, int64_t n, int64_t row, int64_t column,
+  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t, int64_t,
                       float (&sums)[1][W]) const {
-    float v[W];
-    LoadPack<T, W>(x + shape.At(n, row, column), v);
 #pragma unroll
-    for (int i = 0; i < W; ++i) sums[0][i] += v[i];
+    for (int i = 0; i < W; ++i) sums[0][i] += v[0][i];
   }
 };
 template <typename T>
@@ -51,6 +50,9 @@ struct FinishMean {
 
 template <typename T>
 struct SpreadMap {
+  using Element = T;
+  static constexpr int kReads = 1;
+  const T* from[1];  // Null: only dy is read.
   ColumnShape shape;
   const T* dy;
   T* dx;
@@ -67,8 +69,8 @@ struct SpreadMap {
     return s;
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, int64_t n, int64_t row, int64_t column) const {
-    StorePack<T, W>(s.d, dx + shape.At(n, row, column));
+  __device__ void Apply(const State<W>& s, const float (&)[kReads][W], int64_t at) const {
+    StorePack<T, W>(s.d, dx + at);
   }
 };
 
@@ -154,9 +156,8 @@ KernelResult CompileGlobalAveragePool(const LaunchSpec& launch, Context& context
     if (Status s = context.scratch.Require(sums.scratch_bytes()); !s.ok()) return KernelResult(s);
     return MakeKernel([=, &context](const LaunchArguments& a) {
       WithWidth<T>(shape, [&](auto width) {
-        sums.Run<width.value>(SumTerms<T>{shape, a.input<T>(0)},
-                              FinishMean<T>{shape, a.output<T>(0)}, context.scratch.at<double>(0),
-                              context.stream);
+        sums.Run<width.value>(SumTerms<T>{{a.input<T>(0)}}, FinishMean<T>{shape, a.output<T>(0)},
+                              context.scratch.at<double>(0), context.stream);
       });
       return LaunchStatus();
     });
@@ -172,7 +173,7 @@ KernelResult CompileGlobalAveragePoolGrad(const LaunchSpec& launch, Context& con
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
-      const SpreadMap<T> map{shape, a.input<T>(0), a.output<T>(0)};
+      const SpreadMap<T> map{{nullptr}, shape, a.input<T>(0), a.output<T>(0)};
       WithWidth<T>(shape, [&](auto width) { MapColumns<width.value>(map, shape, context.stream); });
       return LaunchStatus();
     });

@@ -1,7 +1,7 @@
 // Group normalization: statistics over the positions of one image and the neighbouring
 // channels of one group. Sums are first made for each channel.
-#include "runtime/backends/cuda/columns.cuh"
 #include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/moments.cuh"
 
 namespace wsi::cuda {
 namespace {
@@ -23,37 +23,6 @@ Groups ReadGroups(LaunchCheck& check, const Shape& x) {
   check.Require(g.shape.columns % g.groups == 0, "num_groups does not divide the channels");
   return g;
 }
-
-// Sums of x - shift and its square for each image and channel, shift being the first
-// position's element.
-template <typename T>
-struct MomentTerms {
-  static constexpr int kTerms = 2;
-  ColumnShape shape;
-  const T* x;
-  template <int W>
-  struct State {
-    float shift[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t n, int64_t column) const {
-    State<W> state;
-    LoadPack<T, W>(x + shape.At(n, 0, column), state.shift);
-    return state;
-  }
-  template <int W>
-  __device__ void Add(const State<W>& state, int64_t n, int64_t row, int64_t column,
-                      float (&sums)[2][W]) const {
-    float v[W];
-    LoadPack<T, W>(x + shape.At(n, row, column), v);
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      const float d = v[i] - state.shift[i];
-      sums[0][i] += d;
-      sums[1][i] = fmaf(d, d, sums[1][i]);
-    }
-  }
-};
 
 // Keeps the sums of each image and channel: [n][kTerms][channel].
 template <int kTerms>
@@ -91,8 +60,10 @@ __global__ void GroupStatistics(Groups g, const T* x, const double* sums, double
 
 template <typename T>
 struct ApplyMap {
+  using Element = T;
+  static constexpr int kReads = 1;
+  const T* from[1];  // x
   Groups g;
-  const T* x;
   const float* scale;
   const float* bias;
   const float* means;
@@ -115,23 +86,22 @@ struct ApplyMap {
     return s;
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, int64_t n, int64_t row, int64_t column) const {
-    const int64_t at = g.shape.At(n, row, column);
-    float v[W];
-    LoadPack<T, W>(x + at, v);
+  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
+    float result[W];
 #pragma unroll
-    for (int i = 0; i < W; ++i) v[i] = fmaf(v[i] - s.mean[i], s.factor[i], s.bias[i]);
-    StorePack<T, W>(v, y + at);
+    for (int i = 0; i < W; ++i) result[i] = fmaf(v[0][i] - s.mean[i], s.factor[i], s.bias[i]);
+    StorePack<T, W>(result, y + at);
   }
 };
 
 // Sums of dy and dy * xhat for each image and channel.
 template <typename T>
 struct GradTerms {
+  using Element = T;
   static constexpr int kTerms = 2;
+  static constexpr int kReads = 2;
+  const T* from[2];  // dy, x
   Groups g;
-  const T* dy;
-  const T* x;
   const float* means;
   const float* inverses;
   template <int W>
@@ -150,17 +120,12 @@ struct GradTerms {
     return s;
   }
   template <int W>
-  __device__ void Add(const State<W>& s, int64_t n, int64_t row, int64_t column,
+  __device__ void Add(const State<W>& s, const float (&v)[kReads][W], int64_t, int64_t,
                       float (&sums)[2][W]) const {
-    const int64_t at = g.shape.At(n, row, column);
-    float d[W];
-    float v[W];
-    LoadPack<T, W>(dy + at, d);
-    LoadPack<T, W>(x + at, v);
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      sums[0][i] += d[i];
-      sums[1][i] = fmaf(d[i], (v[i] - s.mean[i]) * s.inverse[i], sums[1][i]);
+      sums[0][i] += v[0][i];
+      sums[1][i] = fmaf(v[0][i], (v[1][i] - s.mean[i]) * s.inverse[i], sums[1][i]);
     }
   }
 };
@@ -198,9 +163,10 @@ __global__ void GradAverages(Groups g, const double* sums, const float* scale, f
 // dx = inverse * (d - average(d) - xhat * average(d * xhat))
 template <typename T>
 struct GradMap {
+  using Element = T;
+  static constexpr int kReads = 2;
+  const T* from[2];  // dy, x
   Groups g;
-  const T* dy;
-  const T* x;
   const float* scale;
   const float* means;
   const float* inverses;
@@ -225,16 +191,12 @@ struct GradMap {
     return s;
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, int64_t n, int64_t row, int64_t column) const {
-    const int64_t at = g.shape.At(n, row, column);
+  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
     float d[W];
-    float v[W];
-    LoadPack<T, W>(dy + at, d);
-    LoadPack<T, W>(x + at, v);
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      const float xhat = (v[i] - s.mean[i]) * s.inverse[i];
-      d[i] = s.inverse[i] * (d[i] * s.scale[i] - s.sum[i] - xhat * s.dot[i]);
+      const float xhat = (v[1][i] - s.mean[i]) * s.inverse[i];
+      d[i] = s.inverse[i] * (v[0][i] * s.scale[i] - s.sum[i] - xhat * s.dot[i]);
     }
     StorePack<T, W>(d, dx + at);
   }
@@ -277,10 +239,10 @@ KernelResult CompileGroupNormalization(const LaunchSpec& launch, Context& contex
       const int64_t count = g.shape.batch * g.groups;
       float* means = a.outputs.size() > 1 && a.outputs[1] ? a.output<float>(1) : spare;
       float* inverses = a.outputs.size() > 2 && a.outputs[2] ? a.output<float>(2) : spare + count;
-      const ApplyMap<T> map{g,     x,        a.input<float>(1), a.input<float>(2),
+      const ApplyMap<T> map{{x},   g,        a.input<float>(1), a.input<float>(2),
                             means, inverses, a.output<T>(0)};
       WithWidth<T>(g.shape, [&](auto width) {
-        sums.Run<width.value>(MomentTerms<T>{g.shape, x}, Keep<2>{g.shape.columns, totals},
+        sums.Run<width.value>(MomentTerms<T>{{x}, g.shape}, Keep<2>{g.shape.columns, totals},
                               context.scratch.at<double>(0), context.stream);
         GroupStatistics<T><<<ExactGridFor(count), kThreads, 0, context.stream>>>(
             g, x, totals, epsilon, means, inverses);
@@ -315,9 +277,9 @@ KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
       const auto* scale = a.input<float>(2);
       const auto* means = a.input<float>(3);
       const auto* inverses = a.input<float>(4);
-      const GradTerms<T> terms{g, a.input<T>(0), a.input<T>(1), means, inverses};
-      const GradMap<T> map{g,     a.input<T>(0), a.input<T>(1), scale,
-                           means, inverses,      averages,      a.output<T>(0)};
+      const GradTerms<T> terms{{a.input<T>(0), a.input<T>(1)}, g, means, inverses};
+      const GradMap<T> map{
+          {a.input<T>(0), a.input<T>(1)}, g, scale, means, inverses, averages, a.output<T>(0)};
       WithWidth<T>(g.shape, [&](auto width) {
         sums.Run<width.value>(terms, Keep<2>{g.shape.columns, totals},
                               context.scratch.at<double>(0), context.stream);

@@ -16,6 +16,11 @@ Window ReadPool(LaunchCheck& check, const Shape& x, const Shape& y) {
   check.Require(w.in_channels == w.out_channels, "input and output differ in channels");
   check.Require(w.KernelPositions() <= std::numeric_limits<int32_t>::max(),
                 "the window is too large");
+  for (size_t a = 0; a < 3; ++a) {
+    check.Require(w.in[a] + w.pad_begin[a] <= std::numeric_limits<int32_t>::max() &&
+                      w.kernel[a] <= std::numeric_limits<int32_t>::max() / w.dilation[a],
+                  "an axis has more than 2^31 positions");
+  }
   return w;
 }
 
@@ -61,25 +66,38 @@ __device__ void ForTaps(const Window& w, const Index3& o, const F& f) {
   }
 }
 
-// The output whose tap `k` is input `i` along axis `a`, or -1.
-__device__ int64_t OutputOf(const Window& w, size_t a, int64_t i, int64_t k) {
-  const int64_t from = i + w.pad_begin[a] - k * w.dilation[a];
-  if (from < 0 || from % w.stride[a] != 0) return -1;
-  const int64_t o = from / w.stride[a];
-  return o < w.out[a] ? o : -1;
+// The outputs along axis `a` whose windows reach over input `i`: from first to last.
+// In 32 bits, since divisions of 64 are slow.
+struct Run {
+  int64_t first, last;
+  __device__ static Run Of(const Window& w, size_t a, int64_t i) {
+    const auto reach = static_cast<unsigned>(i + w.pad_begin[a]);
+    const auto extent = static_cast<unsigned>((w.kernel[a] - 1) * w.dilation[a]);
+    const auto stride = static_cast<unsigned>(w.stride[a]);
+    const unsigned first = reach <= extent ? 0 : (reach - extent + stride - 1) / stride;
+    return {first, min(int64_t{reach / stride}, w.out[a] - 1)};
+  }
+};
+// The tap of output `o`, whose window reaches over input `i`, or -1 where it is between taps.
+__device__ int64_t TapOf(const Window& w, size_t a, int64_t i, int64_t o) {
+  const auto from = static_cast<unsigned>(i + w.pad_begin[a] - o * w.stride[a]);
+  const auto dilation = static_cast<unsigned>(w.dilation[a]);
+  if (dilation == 1) return from;
+  return from % dilation == 0 ? int64_t{from / dilation} : -1;
 }
 
 // Calls f(tap, output position) for the windows that input `i` lies in.
 template <typename F>
 __device__ void ForWindows(const Window& w, const Index3& i, const F& f) {
+  const Run runs[3] = {Run::Of(w, 0, i[0]), Run::Of(w, 1, i[1]), Run::Of(w, 2, i[2])};
   Index3 o;
-  for (int64_t k0 = w.kernel[0] - 1; k0 >= 0; --k0) {
-    if ((o[0] = OutputOf(w, 0, i[0], k0)) < 0) continue;
-    for (int64_t k1 = w.kernel[1] - 1; k1 >= 0; --k1) {
-      if ((o[1] = OutputOf(w, 1, i[1], k1)) < 0) continue;
-      for (int64_t k2 = w.kernel[2] - 1; k2 >= 0; --k2) {
-        if ((o[2] = OutputOf(w, 2, i[2], k2)) < 0) continue;
-        f((k0 * w.kernel[1] + k1) * w.kernel[2] + k2, o);
+  for (o[0] = runs[0].first; o[0] <= runs[0].last; ++o[0]) {
+    const int64_t k0 = TapOf(w, 0, i[0], o[0]);
+    for (o[1] = runs[1].first; o[1] <= runs[1].last; ++o[1]) {
+      const int64_t k1 = TapOf(w, 1, i[1], o[1]);
+      for (o[2] = runs[2].first; o[2] <= runs[2].last; ++o[2]) {
+        const int64_t k2 = TapOf(w, 2, i[2], o[2]);
+        if (k0 >= 0 && k1 >= 0 && k2 >= 0) f((k0 * w.kernel[1] + k1) * w.kernel[2] + k2, o);
       }
     }
   }

@@ -178,9 +178,10 @@ KernelResult CompileFold(const Reduction& reduction, Context& context) {
 // Sums over the middle of [outer, terms, inner], neighbours next to each other.
 template <typename T>
 struct ColumnTerms {
+  using Element = T;
   static constexpr int kTerms = 1;
-  ColumnShape shape;
-  const T* x;
+  static constexpr int kReads = 1;
+  const T* from[1];
   template <int W>
   struct State {};
   template <int W>
@@ -188,12 +189,10 @@ struct ColumnTerms {
     return {};
   }
   template <int W>
-  __device__ void Add(const State<W>&, int64_t n, int64_t row, int64_t column,
+  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t, int64_t,
                       float (&sums)[1][W]) const {
-    float v[W];
-    LoadPack<T, W>(x + shape.At(n, row, column), v);
 #pragma unroll
-    for (int i = 0; i < W; ++i) sums[0][i] += v[i];
+    for (int i = 0; i < W; ++i) sums[0][i] += v[0][i];
   }
 };
 template <typename U>
@@ -212,7 +211,7 @@ KernelResult CompileColumns(const ColumnShape& shape, double divisor, Context& c
   WSI_RETURN_IF_ERROR(context.scratch.Require(sums.scratch_bytes()));
   return MakeKernel([=, &context](const LaunchArguments& a) {
     WithWidth<T>(shape, [&](auto width) {
-      sums.Run<width.value>(ColumnTerms<T>{shape, a.input<T>(0)},
+      sums.Run<width.value>(ColumnTerms<T>{{a.input<T>(0)}},
                             FinishColumn<U>{shape.columns, divisor, a.output<U>(0)},
                             context.scratch.at<double>(0), context.stream);
     });

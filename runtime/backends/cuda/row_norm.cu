@@ -120,10 +120,10 @@ __global__ void RowNormGrad(Backward<T> b) {
 // Sums over the rows of dy * xhat and dy, for each element of a row.
 template <typename T>
 struct VectorTerms {
+  using Element = T;
   static constexpr int kTerms = 2;
-  ColumnShape shape;
-  const T* dy;
-  const T* x;
+  static constexpr int kReads = 2;
+  const T* from[2];  // dy, x
   const float* means;
   const float* inverses;
   template <int W>
@@ -133,18 +133,13 @@ struct VectorTerms {
     return {};
   }
   template <int W>
-  __device__ void Add(const State<W>&, int64_t n, int64_t row, int64_t column,
+  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t row, int64_t,
                       float (&sums)[2][W]) const {
-    const int64_t at = shape.At(n, row, column);
     const float mean = means != nullptr ? means[row] : 0;
-    float d[W];
-    float v[W];
-    LoadPack<T, W>(dy + at, d);
-    LoadPack<T, W>(x + at, v);
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      sums[0][i] = fmaf(d[i], (v[i] - mean) * inverses[row], sums[0][i]);
-      sums[1][i] += d[i];
+      sums[0][i] = fmaf(v[0][i], (v[1][i] - mean) * inverses[row], sums[0][i]);
+      sums[1][i] += v[0][i];
     }
   }
 };
@@ -216,7 +211,7 @@ KernelResult CompileRowNormGrad(const LaunchSpec& launch, Context& context) {
       const float* means = rows.centered ? a.input<float>(3) : nullptr;
       const auto* inverses = a.input<float>(rows.centered ? 4 : 3);
       const FinishVectors finish{a.output<float>(1), rows.centered ? a.output<float>(2) : nullptr};
-      const VectorTerms<T> terms{shape, a.input<T>(0), a.input<T>(1), means, inverses};
+      const VectorTerms<T> terms{{a.input<T>(0), a.input<T>(1)}, means, inverses};
       // First: dx may lie where dy does.
       WithWidth<T>(shape, [&](auto width) {
         sums.Run<width.value>(terms, finish, context.scratch.at<double>(0), context.stream);

@@ -1,0 +1,39 @@
+// What means and variances of columns are made of.
+#pragma once
+
+#include "runtime/backends/cuda/columns.cuh"
+
+namespace wsi::cuda {
+
+// Sums of x - shift and its square for each image and column, shift being the first row's
+// element: close enough to the mean that nothing cancels.
+template <typename T>
+struct MomentTerms {
+  using Element = T;
+  static constexpr int kTerms = 2;
+  static constexpr int kReads = 1;
+  const T* from[1];  // x
+  ColumnShape shape;
+  template <int W>
+  struct State {
+    float shift[W];
+  };
+  template <int W>
+  __device__ State<W> Prepare(int64_t n, int64_t column) const {
+    State<W> state;
+    LoadPack<T, W>(from[0] + shape.At(n, 0, column), state.shift);
+    return state;
+  }
+  template <int W>
+  __device__ void Add(const State<W>& state, const float (&v)[kReads][W], int64_t, int64_t,
+                      float (&sums)[2][W]) const {
+#pragma unroll
+    for (int i = 0; i < W; ++i) {
+      const float d = v[0][i] - state.shift[i];
+      sums[0][i] += d;
+      sums[1][i] = fmaf(d, d, sums[1][i]);
+    }
+  }
+};
+
+}  // namespace wsi::cuda
