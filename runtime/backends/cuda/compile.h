@@ -27,6 +27,7 @@ struct Context {
   Cudnn& cudnn;
   CublasLt& cublas;
   ProgramCache& programs;
+  bool is_hopper = false;  // Compute capability 9.x.
 };
 
 using CompileFunction = KernelResult (*)(const LaunchSpec& launch, Context& context);

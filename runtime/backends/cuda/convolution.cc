@@ -2,7 +2,7 @@
 // than 2^31 bytes, and of weight gradients none of more than half a million positions,
 // since sums in fp32 lose bits. Slabs of weight gradients are added in fp32, in order. cuDNN
 // has no fast engines for those of halves that give the same bits in every run: they are
-// weight_grad.cu's, and where there are groups made of copies in fp32.
+// weight_grad.cu's, and where there are groups, or is no Hopper, made of copies in fp32.
 #include <algorithm>
 #include <vector>
 
@@ -28,6 +28,7 @@ struct Convolution {
   size_t first_axis = 1;  // Of the window's three, where rows are.
   int64_t groups = 1;
   DType dtype = DType::kF32;
+  bool widened = false;  // x and dy of a weight gradient are copied to fp32.
 
   RowAxis rows() const {
     const size_t a = first_axis;
@@ -78,11 +79,6 @@ struct Part {
   int64_t images = 1;
 };
 
-// Whether x and dy are copied to fp32.
-bool IsWidened(const Convolution& c, ConvolutionKind kind) {
-  return kind == ConvolutionKind::kWeightGrad && c.groups > 1 && c.dtype != DType::kF32;
-}
-
 std::vector<Part> Cut(const Convolution& c, ConvolutionKind kind) {
   const RowAxis axis = c.rows();
   const Bytes element = DTypeBytes(c.dtype);
@@ -93,9 +89,8 @@ std::vector<Part> Cut(const Convolution& c, ConvolutionKind kind) {
   const bool grad = kind == ConvolutionKind::kWeightGrad;
   const int64_t positions = std::max<int64_t>(axis.output * row_positions, 1);
   const Bytes copy_bytes =
-      IsWidened(c, kind)
-          ? Bytes{sizeof(float)} * (axis.input * c.InputRow() + axis.output * c.OutputRow())
-          : 0;
+      c.widened ? Bytes{sizeof(float)} * (axis.input * c.InputRow() + axis.output * c.OutputRow())
+                : 0;
   std::vector<Part> parts;
   int64_t slabs = CeilDiv(std::max<Bytes>(image_bytes, 1), kMostSlabBytes);
   if (grad) slabs = std::max(slabs, CeilDiv(positions, kMostGradPositions));
@@ -171,7 +166,7 @@ class ConvolutionKernel final : public Kernel {
  public:
   ConvolutionKernel(const Convolution& c, ConvolutionKind kind, Context& context)
       : c_(c), given_(c), kind_(kind), context_(context) {
-    if (IsWidened(c, kind)) given_.dtype = DType::kF32;
+    if (c.widened) given_.dtype = DType::kF32;
   }
 
   Status Prepare(DType result, bool bias) {
@@ -286,8 +281,8 @@ class ConvolutionKernel final : public Kernel {
   Bytes partial_at_ = 0, x_at_ = 0, y_at_ = 0;
 };
 
-KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check,
-                             const Convolution& c, ConvolutionKind kind, Context& context) {
+KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check, Convolution c,
+                             ConvolutionKind kind, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   if (c.groups > 1 && c.groups == c.window.in_channels) {
     switch (kind) {
@@ -297,8 +292,9 @@ KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check,
         return CompileDepthwiseWeightGrad(launch, c.window, context);
     }
   }
-  if (kind == ConvolutionKind::kWeightGrad && c.groups == 1 && c.dtype != DType::kF32) {
-    return MakeWeightGrad(launch, c.window, context);
+  if (kind == ConvolutionKind::kWeightGrad && c.dtype != DType::kF32) {
+    if (c.groups == 1 && context.is_hopper) return MakeWeightGrad(launch, c.window, context);
+    c.widened = true;
   }
   const bool bias = kind == ConvolutionKind::kForward && check.HasInput(2);
   auto kernel = std::make_unique<ConvolutionKernel>(c, kind, context);

@@ -31,7 +31,13 @@ class CudaBackend final : public Backend {
                  .cublas = cublas_,
                  .programs = programs_} {}
 
-  Status Prepare() { return faults_.Allocate(); }
+  Status Prepare(int device) {
+    int major = 0;
+    WSI_RETURN_IF_CUDA_ERROR(
+        cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+    context_.is_hopper = major == kLeastMajor;
+    return faults_.Allocate();
+  }
 
   std::string_view name() const override { return "cuda"; }
 
@@ -138,7 +144,7 @@ Result<std::unique_ptr<Backend>> MakeCudaBackend(const CudaOptions& options) {
   WSI_RETURN_IF_CUDA_ERROR(cudaSetDevice(options.device));
   WSI_ASSIGN_OR_RETURN(cuda::Stream stream, cuda::MakeStream());
   auto backend = std::make_unique<CudaBackend>(std::move(stream), options);
-  WSI_RETURN_IF_ERROR(backend->Prepare());
+  WSI_RETURN_IF_ERROR(backend->Prepare(options.device));
   return std::unique_ptr<Backend>(std::move(backend));
 }
 

@@ -1,17 +1,20 @@
-// Tensor cores and asynchronous copies to shared memory, by warp: mma.sync of 16 x 8 x 16
-// halves with fp32 sums (PTX ISA, "Matrix Fragments for mma.m16n8k16").
+// Hopper's tensor cores and asynchronous copies to shared memory (PTX ISA, "Asynchronous
+// Warpgroup Level Matrix Multiply-Accumulate Instructions"; needs sm_90a).
 #pragma once
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
 #include <cstdint>
+#include <type_traits>
+
+#include "runtime/backends/cuda/panels.cuh"
 
 namespace wsi::cuda {
 
-// The block's dynamic shared memory, aligned to 128.
-__device__ inline unsigned char* DynamicShared() {
-  extern __shared__ __align__(128) unsigned char dynamic_shared[];
+// The block's dynamic shared memory, aligned to 1,024 as panels have to be.
+__device__ inline uint16_t* DynamicShared() {
+  extern __shared__ __align__(1024) uint16_t dynamic_shared[];
   return dynamic_shared;
 }
 
@@ -41,47 +44,74 @@ template <int kLeft>
 __device__ void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
 }
+// What this thread wrote to shared memory is seen by products behind the next barrier.
+__device__ inline void ShowToProducts() { asm volatile("fence.proxy.async;" ::: "memory"); }
 
-// Four 8 x 8 matrices of 2-byte elements from shared memory, each transposed.
-// row(lane): where row lane % 8 of matrix lane / 8 is.
-template <typename Row>
-__device__ void LoadTransposed(unsigned (&to)[4], const Row& row) {
-  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-               : "r"(SharedAddress(row(threadIdx.x % 32)))
-               : "memory");
+// Before the first product since sums were touched by other instructions.
+__device__ inline void BeginProducts() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }
+// Ends a group of this warpgroup's products.
+__device__ inline void EndProducts() {
+  asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-
-template <typename T>
-__device__ void MultiplyAdd(const unsigned (&a)[4], const unsigned* b, float (&c)[4]);
-template <>
-__device__ inline void MultiplyAdd<__half>(const unsigned (&a)[4], const unsigned* b,
-                                           float (&c)[4]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
-      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-template <>
-__device__ inline void MultiplyAdd<__nv_bfloat16>(const unsigned (&a)[4], const unsigned* b,
-                                                  float (&c)[4]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
-      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+template <int kLeft>
+__device__ void WaitForProducts() {
+  asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kLeft) : "memory");
 }
 
-// c[i][j] += a[i] * b[j] for fragments of 16 x 16 and 16 x 8, two of b in each element.
-template <typename T, int kM, int kN>
-__device__ void MultiplyAddTiles(const unsigned (&a)[kM][4], const unsigned (&b)[kN / 2][4],
-                                 float (&c)[kM][kN][4]) {
-#pragma unroll
-  for (int i = 0; i < kM; ++i) {
-#pragma unroll
-    for (int j = 0; j < kN; ++j) MultiplyAdd<T>(a[i], &b[j / 2][j % 2 * 2], c[i][j]);
-  }
+// A matrix descriptor: columns next to each other, 128-byte swizzle; panels `panel_bytes`
+// apart, groups of 8 rows 1,024 bytes.
+__device__ inline uint64_t PanelDescriptor(const uint16_t* at, unsigned panel_bytes) {
+  constexpr uint64_t kGroup = 1024 >> 4;
+  constexpr uint64_t kSwizzle128 = 1;
+  return uint64_t{SharedAddress(at) >> 4} | uint64_t{panel_bytes >> 4} << 16 | kGroup << 32 |
+         kSwizzle128 << 62;
 }
+
+// Registers of a product, by eight columns.
+#define WSI_SUMS_8(c, j) "+f"((c)[j][0]), "+f"((c)[j][1]), "+f"((c)[j][2]), "+f"((c)[j][3])
+#define WSI_SUMS_32(c, j) \
+  WSI_SUMS_8(c, j), WSI_SUMS_8(c, (j) + 1), WSI_SUMS_8(c, (j) + 2), WSI_SUMS_8(c, (j) + 3)
+
+#define WSI_PRODUCT_64(type, a, b, c)                                               \
+  asm volatile(                                                                     \
+      "{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"                                    \
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32." type "." type                   \
+      " {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "    \
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, " \
+      "%31}, %32, %33, p, 1, 1, 1, 1;\n}"                                           \
+      : WSI_SUMS_32(c, 0), WSI_SUMS_32(c, 4)                                        \
+      : "l"(a), "l"(b))
+#define WSI_PRODUCT_128(type, a, b, c)                                              \
+  asm volatile(                                                                     \
+      "{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n"                                    \
+      "wgmma.mma_async.sync.aligned.m64n128k16.f32." type "." type                  \
+      " {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, "    \
+      "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, " \
+      "%31, %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, " \
+      "%46, %47, %48, %49, %50, %51, %52, %53, %54, %55, %56, %57, %58, %59, %60, " \
+      "%61, %62, %63}, %64, %65, p, 1, 1, 1, 1;\n}"                                 \
+      : WSI_SUMS_32(c, 0), WSI_SUMS_32(c, 4), WSI_SUMS_32(c, 8), WSI_SUMS_32(c, 12) \
+      : "l"(a), "l"(b))
+
+// sums += the product of 16 rows of the panel at `a`, transposed, and of kColumns / 64 panels
+// from `b` on, by a warpgroup: warp w has rows 16 w to 16 w + 15 of 64. sums[j][e]: row
+// lane / 4 + e / 2 * 8, column 8 j + lane % 4 * 2 + e % 2. Ends by WaitForProducts.
+template <typename T, int kColumns>
+__device__ void MultiplyPanels(const uint16_t* a, const uint16_t* b, unsigned panel_bytes,
+                               float (&sums)[kColumns / 8][4]) {
+  static_assert(kColumns == 64 || kColumns == 128);
+  const uint64_t left = PanelDescriptor(a, panel_bytes);
+  const uint64_t right = PanelDescriptor(b, panel_bytes);
+  constexpr bool kHalf = std::is_same_v<T, __half>;
+  if constexpr (kColumns == 64 && kHalf) WSI_PRODUCT_64("f16", left, right, sums);
+  if constexpr (kColumns == 64 && !kHalf) WSI_PRODUCT_64("bf16", left, right, sums);
+  if constexpr (kColumns == 128 && kHalf) WSI_PRODUCT_128("f16", left, right, sums);
+  if constexpr (kColumns == 128 && !kHalf) WSI_PRODUCT_128("bf16", left, right, sums);
+}
+
+#undef WSI_SUMS_8
+#undef WSI_SUMS_32
+#undef WSI_PRODUCT_64
+#undef WSI_PRODUCT_128
 
 }  // namespace wsi::cuda

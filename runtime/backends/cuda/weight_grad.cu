@@ -3,299 +3,150 @@
 // second being gathered. Blocks take tiles of dw and chunks of positions; a second kernel
 // adds the chunks in fp64. Sums within a chunk are the tensor cores' fp32, which truncates:
 // at most kSegment positions, then they are rounded into the block's part of scratch.
-#include <array>
+#include <cmath>
 #include <vector>
 
-#include "runtime/backends/cuda/device.cuh"
-#include "runtime/backends/cuda/tensor_core.cuh"
 #include "runtime/backends/cuda/weight_grad.h"
+#include "runtime/backends/cuda/weight_grad_sides.cuh"
 
 namespace wsi::cuda {
 namespace {
 
-constexpr int kDepth = 32;  // Positions of a stage.
-constexpr int kStages = 4;
+using Geometry = WeightGradGeometry;
+
 constexpr int64_t kSegment = 65536;
-constexpr int kPack = 8;  // Halves of one 16-byte access.
 
-struct Geometry {
-  int64_t positions;  // Of all images.
-  int64_t chunk;      // Of a block, a multiple of kDepth.
-  int rows;           // Of the tile's matrix: output channels.
-  int columns;        // Taps times input channels.
-  int channels;       // Of the input.
-  int row_tiles;
-  int in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
-  int step[4];  // kDepth positions further: in images, and along the axes.
-};
-
-// A block's tile of dw, by eight warps.
-template <int kRowsOf, int kColumnsOf, int kWarpRowsOf>
+// A block's tile of dw, of panels of 64 rows and of 64 columns, by two warpgroups beside or
+// below each other. kStages: the loads under way and being multiplied.
+template <int kRowPanels, int kColumnPanels, int kGroupRows, int kStagesOf>
 struct Tile {
-  static constexpr int kRows = kRowsOf;
-  static constexpr int kColumns = kColumnsOf;
-  static constexpr int kWarpRows = kWarpRowsOf;  // Warps along the rows.
-  static constexpr int kM = kRows / kWarpRows / 16;
-  static constexpr int kN = kColumns / (8 / kWarpRows) / 8;
-  static constexpr int kStageElements = kDepth * (kRows + kColumns);
-  static constexpr int kTableBytes = kColumns * 16;
-  static constexpr int kBytes = kStages * kStageElements * 2 + kTableBytes;
+  static constexpr int kRows = kRowPanels * kPanelColumns;
+  static constexpr int kColumns = kColumnPanels * kPanelColumns;
+  static constexpr int kStages = kStagesOf;
+  // Of one warpgroup.
+  static constexpr int kGroupPanels = kRowPanels / kGroupRows;
+  static constexpr int kGroupColumns = kColumns * kGroupRows / 2;
+  static constexpr int kStageElements = (kRowPanels + kColumnPanels) * kPanelElements;
+  static constexpr int kBytes = kStages * kStageElements * 2;
+  static constexpr int kBlocks = 2 * kBytes <= 220 << 10 && kGroupPanels * kGroupColumns <= 128
+                                     ? 2
+                                     : 1;  // On a multiprocessor.
+
+  __device__ static int FirstPanel() { return Group() / (2 / kGroupRows) * kGroupPanels; }
+  __device__ static int FirstColumn() { return Group() % (2 / kGroupRows) * kGroupColumns; }
+  using Sums = float[kGroupPanels][kGroupColumns / 8][4];
+
+ private:
+  __device__ static int Group() { return static_cast<int>(threadIdx.x) / 128; }
 };
 
-// Where `pack` of position `k` is in a stage's [kDepth, kColumns]: moved so that eight
-// positions of one pack are in different banks.
-template <int kColumns>
-__device__ int SharedAt(int k, int pack) {
-  return k * kColumns + (pack ^ (k % 8)) * kPack;
-}
-
-// How the threads of a block load [kDepth, kColumns]: each has one pack of columns, of
-// kLoads positions kStep apart.
-template <int kColumns>
-struct LoadShape {
-  static constexpr int kPacks = kColumns / kPack;
-  static constexpr int kStep = kThreads / kPacks;
-  static constexpr int kLoads = kDepth / kStep;
-  __device__ static int Pack() { return static_cast<int>(threadIdx.x) % kPacks; }
-  __device__ static int Row(int load) {
-    return static_cast<int>(threadIdx.x) / kPacks + load * kStep;
-  }
-};
-
-// dy, [positions, rows].
-template <int kColumns, bool kWide>
-struct OutputSide {
-  using Shape = LoadShape<kColumns>;
-  const uint16_t* dy;
-  int64_t position, end;
-  int width, column;
-
-  __device__ OutputSide(const Geometry& g, const void* from, int first, int64_t begin, int64_t stop)
-      : dy(static_cast<const uint16_t*>(from)),
-        position(begin),
-        end(stop),
-        width(g.rows),
-        column(first + Shape::Pack() * kPack) {}
-
-  __device__ void Load(uint16_t* stage) {
-#pragma unroll
-    for (int load = 0; load < Shape::kLoads; ++load) {
-      const int k = Shape::Row(load);
-      const bool inside = position + k < end && column < width;
-      const uint16_t* from = inside ? dy + (position + k) * width + column : dy;
-      uint16_t* to = stage + SharedAt<kColumns>(k, Shape::Pack());
-      if constexpr (kWide) {
-        CopyAsync<false>(to, from, inside);
-      } else {
-        cuda::Pack<uint16_t, kPack> pack;
-#pragma unroll
-        for (int e = 0; e < kPack; ++e) pack.v[e] = inside && column + e < width ? from[e] : 0;
-        *reinterpret_cast<cuda::Pack<uint16_t, kPack>*>(to) = pack;
-      }
-    }
-    position += kDepth;
-  }
-};
-
-// A position's image and place in the output.
-struct Cursor {
-  int at[4];
-  __device__ void Set(const Geometry& g, int64_t position) {
-#pragma unroll
-    for (int a = 2; a >= 0; --a) {
-      at[a + 1] = static_cast<int>(position % g.out[a]);
-      position /= g.out[a];
-    }
-    at[0] = static_cast<int>(position);
-  }
-  // kDepth positions further.
-  __device__ void Advance(const Geometry& g) {
-    int carry = 0;
-#pragma unroll
-    for (int a = 2; a >= 0; --a) {
-      at[a + 1] += g.step[a + 1] + carry;
-      carry = at[a + 1] >= g.out[a] ? 1 : 0;
-      if (carry != 0) at[a + 1] -= g.out[a];
-    }
-    at[0] += g.step[0] + carry;
-  }
-};
-
-// What a column of the gathered matrix reads: where its tap is from a window's first
-// input, and the channel, or -1 behind the last column.
-struct Column {
-  int tap[3];
-  int channel;
-  __device__ static Column Of(const Geometry& g, int column) {
-    Column c{{0, 0, 0}, column < g.columns ? column % g.channels : -1};
-    int tap = column / g.channels;
-#pragma unroll
-    for (int a = 2; a >= 0; --a) {
-      c.tap[a] = tap % g.kernel[a] * g.dilation[a] - g.pad[a];
-      tap /= g.kernel[a];
-    }
-    return c;
-  }
-  // The element of x that it reads for a position, or -1.
-  __device__ int64_t At(const Geometry& g, const Cursor& cursor) const {
-    int64_t row = cursor.at[0];
-    bool inside = channel >= 0;
-#pragma unroll
-    for (int a = 0; a < 3; ++a) {
-      const int i = cursor.at[a + 1] * g.stride[a] + tap[a];
-      inside = inside && i >= 0 && i < g.in[a];
-      row = row * g.in[a] + i;
-    }
-    return inside ? row * g.channels + channel : -1;
-  }
-};
-
-// x, gathered as [positions, columns].
-template <int kColumns, bool kWide>
-struct InputSide {
-  using Shape = LoadShape<kColumns>;
-  const Geometry& g;
-  const uint16_t* x;
-  const Column* table;  // Of the tile's columns; only without kWide.
-  int64_t position, end;
-  Column column;
-  Cursor cursors[Shape::kLoads];
-
-  __device__ InputSide(const Geometry& geometry, const void* from, const Column* columns, int first,
-                       int64_t begin, int64_t stop)
-      : g(geometry),
-        x(static_cast<const uint16_t*>(from)),
-        table(columns),
-        position(begin),
-        end(stop),
-        column(Column::Of(geometry, first + Shape::Pack() * kPack)) {
-#pragma unroll
-    for (int load = 0; load < Shape::kLoads; ++load) {
-      cursors[load].Set(g, begin + Shape::Row(load));
-    }
-  }
-
-  __device__ void Load(uint16_t* stage) {
-#pragma unroll
-    for (int load = 0; load < Shape::kLoads; ++load) {
-      const int k = Shape::Row(load);
-      const bool inside = position + k < end;
-      uint16_t* to = stage + SharedAt<kColumns>(k, Shape::Pack());
-      if constexpr (kWide) {
-        const int64_t at = column.At(g, cursors[load]);
-        CopyAsync<true>(to, x + (at < 0 ? 0 : at), inside && at >= 0);
-      } else {
-        cuda::Pack<uint16_t, kPack> pack;
-#pragma unroll
-        for (int e = 0; e < kPack; ++e) {
-          const int64_t at = table[Shape::Pack() * kPack + e].At(g, cursors[load]);
-          pack.v[e] = inside && at >= 0 ? x[at] : uint16_t{0};
-        }
-        *reinterpret_cast<cuda::Pack<uint16_t, kPack>*>(to) = pack;
-      }
-      cursors[load].Advance(g);
-    }
-    position += kDepth;
-  }
-};
-
-// Adds a stage's product to the fragments of this thread's warp.
 template <typename T, typename Tile>
-__device__ void MultiplyStage(const uint16_t* rows, const uint16_t* columns,
-                              float (&sums)[Tile::kM][Tile::kN][4]) {
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int row_pack = warp % Tile::kWarpRows * (Tile::kM * 2);
-  const int column_pack = warp / Tile::kWarpRows * Tile::kN;
+__device__ void MultiplyStage(const uint16_t* stage, typename Tile::Sums& sums) {
+  constexpr unsigned kPanelBytes = kPanelElements * 2;
+  const uint16_t* rows = stage + Tile::FirstPanel() * kPanelElements;
+  const uint16_t* columns = stage + Tile::kRows / kPanelColumns * kPanelElements +
+                            Tile::FirstColumn() / kPanelColumns * kPanelElements;
 #pragma unroll
   for (int k = 0; k < kDepth; k += 16) {
-    unsigned a[Tile::kM][4];
-    unsigned b[Tile::kN / 2][4];
 #pragma unroll
-    for (int i = 0; i < Tile::kM; ++i) {
-      LoadTransposed(a[i], [&](int lane) {
-        return rows +
-               SharedAt<Tile::kRows>(k + lane % 8 + lane / 16 * 8, row_pack + i * 2 + lane / 8 % 2);
-      });
+    for (int p = 0; p < Tile::kGroupPanels; ++p) {
+      MultiplyPanels<T, Tile::kGroupColumns>(rows + p * kPanelElements + k * kPanelColumns,
+                                             columns + k * kPanelColumns, kPanelBytes, sums[p]);
     }
-#pragma unroll
-    for (int j = 0; j < Tile::kN / 2; ++j) {
-      LoadTransposed(b[j], [&](int lane) {
-        return columns + SharedAt<Tile::kColumns>(k + lane % 8 + lane / 8 % 2 * 8,
-                                                  column_pack + j * 2 + lane / 16);
-      });
-    }
-    MultiplyAddTiles<T>(a, b, sums);
   }
 }
 
-// Writes the fragments to `part`, [rows, columns], or adds them, and clears them.
-template <typename Tile>
+// Writes the sums to `part`, [rows, columns], or adds them.
+template <typename Tile, bool kNarrow>
 __device__ void StoreSums(const Geometry& g, int first_row, int first_column, bool add, float* part,
-                          float (&sums)[Tile::kM][Tile::kN][4]) {
+                          const typename Tile::Sums& sums) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int row0 = first_row + warp % Tile::kWarpRows * (Tile::kM * 16) + lane / 4;
-  const int column0 = first_column + warp / Tile::kWarpRows * (Tile::kN * 8) + lane % 4 * 2;
+  const int warp = static_cast<int>(threadIdx.x) / 32 % 4;
+  const int row0 = first_row + Tile::FirstPanel() * kPanelColumns + warp * 16 + lane / 4;
+  const int column0 = first_column + Tile::FirstColumn() + lane % 4 * 2;
 #pragma unroll
-  for (int i = 0; i < Tile::kM; ++i) {
+  for (int p = 0; p < Tile::kGroupPanels; ++p) {
 #pragma unroll
-    for (int j = 0; j < Tile::kN; ++j) {
+    for (int j = 0; j < Tile::kGroupColumns / 8; ++j) {
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const int row = row0 + i * 16 + e / 2 * 8;
-        const int column = column0 + j * 8 + e % 2;
-        if (row < g.rows && column < g.columns) {
-          float* to = part + static_cast<int64_t>(row) * g.columns + column;
-          *to = add ? *to + sums[i][j][e] : sums[i][j][e];
+        const int row = row0 + p * kPanelColumns + e / 2 * 8;
+        int column = column0 + j * 8 + e % 2;
+        bool inside = row < g.rows;
+        if constexpr (kNarrow) {  // Four columns a tap.
+          inside = inside && column % 4 < g.channels;
+          column = column / 4 * g.channels + column % 4;
         }
-        sums[i][j][e] = 0;
+        if (inside && column < g.columns) {
+          float* to = part + static_cast<int64_t>(row) * g.columns + column;
+          *to = add ? *to + sums[p][j][e] : sums[p][j][e];
+        }
       }
     }
   }
 }
 
+template <int kColumns, Gather kGather>
+struct InputSideOf {
+  using Type = GatheredSide<kColumns, kGather>;
+  __device__ static Type Make(const Geometry& g, const uint16_t* x, int first, int64_t begin,
+                              int64_t end) {
+    return Type(g, x, first, begin, end);
+  }
+};
+template <int kColumns>
+struct InputSideOf<kColumns, Gather::kPoint> {
+  using Type = PlainSide<kColumns, true>;
+  __device__ static Type Make(const Geometry& g, const uint16_t* x, int first, int64_t begin,
+                              int64_t end) {
+    return Type(x, g.channels, first, begin, end);
+  }
+};
+
 // Grid: tiles, chunks. parts: [chunks, rows, columns].
-template <typename T, typename Tile, bool kWideX, bool kWideY>
-__global__ void __launch_bounds__(kThreads, 2)
-    WeightGradKernel(const Geometry g, const void* x, const void* dy, float* parts) {
-  auto* stages = reinterpret_cast<uint16_t*>(DynamicShared());
-  auto* table = reinterpret_cast<Column*>(stages + kStages * Tile::kStageElements);
+template <typename T, typename Tile, Gather kGather>
+__global__ void __launch_bounds__(kThreads, Tile::kBlocks)
+    WeightGradKernel(const Geometry g, const uint16_t* x, const uint16_t* dy, float* parts) {
+  constexpr int kStages = Tile::kStages;
+  uint16_t* stages = DynamicShared();
   const int first_row = static_cast<int>(blockIdx.x) % g.row_tiles * Tile::kRows;
   const int first_column = static_cast<int>(blockIdx.x) / g.row_tiles * Tile::kColumns;
   const int64_t begin = blockIdx.y * g.chunk;
   const int64_t end = min(g.positions, begin + g.chunk);
-  if constexpr (!kWideX) {
-    for (int c = static_cast<int>(threadIdx.x); c < Tile::kColumns; c += kThreads) {
-      table[c] = Column::Of(g, first_column + c);
-    }
-    __syncthreads();
-  }
-  OutputSide<Tile::kRows, kWideY> rows(g, dy, first_row, begin, end);
-  InputSide<Tile::kColumns, kWideX> columns(g, x, table, first_column, begin, end);
-  const auto load = [&](int stage) {
-    uint16_t* at = stages + stage * Tile::kStageElements;
+  PlainSide<Tile::kRows, kGather != Gather::kAny> rows(dy, g.rows, first_row, begin, end);
+  auto columns = InputSideOf<Tile::kColumns, kGather>::Make(g, x, first_column, begin, end);
+  const auto load = [&](int64_t step) {
+    uint16_t* at = stages + step % kStages * Tile::kStageElements;
     rows.Load(at);
-    columns.Load(at + kDepth * Tile::kRows);
+    columns.Load(at + Tile::kRows / kPanelColumns * kPanelElements);
   };
 
   const int64_t steps = (end - begin + kDepth - 1) / kDepth;
-  for (int stage = 0; stage < kStages - 1; ++stage) {
-    if (stage < steps) load(stage);
+  for (int64_t step = 0; step < kStages - 2; ++step) {
+    if (step < steps) load(step);
     EndCopies();
   }
-  float sums[Tile::kM][Tile::kN][4] = {};
   float* part = parts + static_cast<int64_t>(blockIdx.y) * g.rows * g.columns;
-  for (int64_t step = 0; step < steps; ++step) {
-    WaitForCopies<kStages - 2>();
-    __syncthreads();
-    if (step + kStages - 1 < steps) load(static_cast<int>((step + kStages - 1) % kStages));
-    EndCopies();
-    const uint16_t* at = stages + step % kStages * Tile::kStageElements;
-    MultiplyStage<T, Tile>(at, at + kDepth * Tile::kRows, sums);
-    constexpr int64_t kSteps = kSegment / kDepth;
-    if ((step + 1) % kSteps == 0 || step + 1 == steps) {
-      StoreSums<Tile>(g, first_row, first_column, step >= kSteps, part, sums);
+  constexpr int64_t kSteps = kSegment / kDepth;
+  for (int64_t segment = 0; segment < steps; segment += kSteps) {
+    typename Tile::Sums sums = {};
+    const int64_t segment_end = min(steps, segment + kSteps);
+    for (int64_t step = segment; step < segment_end; ++step) {
+      WaitForCopies<kStages - 3>();
+      ShowToProducts();
+      // All threads' copies of this stage are there, and the products of the step before
+      // the last, whose stage is loaded next, are done.
+      __syncthreads();
+      BeginProducts();
+      MultiplyStage<T, Tile>(stages + step % kStages * Tile::kStageElements, sums);
+      EndProducts();
+      if (step + kStages - 2 < steps) load(step + kStages - 2);
+      EndCopies();
+      WaitForProducts<1>();
     }
+    WaitForProducts<0>();
+    StoreSums<Tile, kGather == Gather::kNarrow>(g, first_row, first_column, segment > 0, part,
+                                                sums);
   }
 }
 
@@ -317,92 +168,98 @@ __global__ void SumParts(const float* parts, int64_t count, int64_t part_count, 
   sum[i] = static_cast<float>(total);
 }
 
-using KernelFunction = void (*)(Geometry, const void*, const void*, float*);
+using KernelFunction = void (*)(Geometry, const uint16_t*, const uint16_t*, float*);
 
 struct Variant {
   int rows = 0;
   int columns = 0;
-  bool wide_x = false;  // Wants channels of x, or of dy, in multiples of kPack.
-  bool wide_y = false;
-  int shared_bytes = 0;
+  int blocks = 0;  // On a multiprocessor.
+  unsigned shared_bytes = 0;
   KernelFunction kernel = nullptr;
 };
 
-template <typename T, typename Tile, bool kWideX = true, bool kWideY = true>
+template <typename T, typename Tile, Gather kGather>
 Variant MakeVariant() {
-  return {Tile::kRows, Tile::kColumns, kWideX,
-          kWideY,      Tile::kBytes,   WeightGradKernel<T, Tile, kWideX, kWideY>};
+  return {Tile::kRows, Tile::kColumns, Tile::kBlocks, Tile::kBytes,
+          WeightGradKernel<T, Tile, kGather>};
+}
+
+template <typename T, Gather kGather>
+std::vector<Variant> WideVariants() {
+  return {MakeVariant<T, Tile<1, 2, 1, 6>, kGather>(), MakeVariant<T, Tile<2, 1, 2, 6>, kGather>(),
+          MakeVariant<T, Tile<2, 2, 2, 6>, kGather>(), MakeVariant<T, Tile<1, 4, 1, 5>, kGather>(),
+          MakeVariant<T, Tile<4, 1, 2, 5>, kGather>(), MakeVariant<T, Tile<4, 2, 2, 8>, kGather>()};
 }
 
 template <typename T>
-std::array<Variant, 9> Variants() {
-  using Any = Tile<64, 128, 2>;
-  return {MakeVariant<T, Tile<64, 64, 2>>(),  MakeVariant<T, Tile<128, 64, 4>>(),
-          MakeVariant<T, Tile<64, 128, 2>>(), MakeVariant<T, Tile<128, 128, 2>>(),
-          MakeVariant<T, Tile<256, 64, 4>>(), MakeVariant<T, Tile<64, 256, 1>>(),
-          MakeVariant<T, Any, false, true>(), MakeVariant<T, Any, true, false>(),
-          MakeVariant<T, Any, false, false>()};
+std::vector<Variant> Variants(Gather gather) {
+  switch (gather) {
+    case Gather::kPoint: return WideVariants<T, Gather::kPoint>();
+    case Gather::kPlane: return WideVariants<T, Gather::kPlane>();
+    case Gather::kNarrow: return {MakeVariant<T, Tile<1, 2, 1, 6>, Gather::kNarrow>()};
+    default: return {MakeVariant<T, Tile<1, 2, 1, 6>, Gather::kAny>()};
+  }
 }
 
 // How a problem is cut. Depends on sizes alone, so that bits do not depend on the device.
 struct Cut {
   Variant variant;
+  int64_t tiles = 0;
   int64_t chunk = 0;
   int64_t chunks = 0;
 };
 
-constexpr double kBlocks = 264;           // At a time: two on each of an H100's 132.
-constexpr double kMultiplyRate = 450e12;  // FLOP/s of all blocks.
-constexpr double kLoadRate = 6e12;        // Bytes/s into shared memory.
+// Of an H100.
+constexpr double kMultiprocessors = 132;
+constexpr double kMultiplyRate = 600e12;  // FLOP/s.
+constexpr double kLoadRate = 5e12;        // Bytes/s into shared memory.
 constexpr double kStoreRate = 2e12;       // Of parts, written and read.
 constexpr Bytes kMostPartBytes = Bytes{128} << 20;
 constexpr int64_t kMostChunks = 4096;
 constexpr int64_t kLeastChunk = 512;
-constexpr double kPrologue = 12;  // Stages that starting a block takes.
+constexpr double kPrologue = 16;  // Stages that starting a block takes.
 
-double TileCount(const Geometry& g, const Variant& v) {
-  return static_cast<double>(CeilDiv(g.rows, v.rows) * CeilDiv(g.columns, v.columns));
+int64_t TileCount(const Geometry& g, Gather gather, const Variant& v) {
+  const int columns = gather == Gather::kNarrow ? g.columns / g.channels * 4 : g.columns;
+  return CeilDiv(g.rows, v.rows) * CeilDiv(columns, v.columns);
 }
 
-// Of one position in all tiles.
-double PositionSeconds(const Geometry& g, const Variant& v) {
-  const double tile =
-      std::max(2.0 * v.rows * v.columns / kMultiplyRate, 2.0 * (v.rows + v.columns) / kLoadRate);
-  return TileCount(g, v) * tile;
+// Of one position in one tile, all multiprocessors at work.
+double PositionSeconds(const Variant& v) {
+  return std::max(2.0 * v.rows * v.columns / kMultiplyRate, 2.0 * (v.rows + v.columns) / kLoadRate);
 }
 
-double CutSeconds(const Geometry& g, const Variant& v, int64_t chunks) {
-  const double tiles = TileCount(g, v);
+double CutSeconds(const Geometry& g, const Variant& v, int64_t tiles, int64_t chunks) {
+  const double blocks = kMultiprocessors * v.blocks;
   const double stages = static_cast<double>(CeilDiv(CeilDiv(g.positions, chunks), kDepth));
-  const double rounds = std::ceil(tiles * static_cast<double>(chunks) / kBlocks);
-  const double stage = PositionSeconds(g, v) / tiles * kDepth * kBlocks;
+  const double rounds = std::ceil(static_cast<double>(tiles * chunks) / blocks);
   const double part_bytes = 8.0 * g.rows * g.columns * static_cast<double>(chunks);
-  return rounds * (stages + kPrologue) * stage + part_bytes / kStoreRate;
+  return rounds * (stages + kPrologue) * kDepth * blocks * PositionSeconds(v) +
+         part_bytes / kStoreRate;
 }
 
 template <typename T>
-Cut ChooseCut(const Geometry& g) {
-  Cut cut;
-  for (const Variant& v : Variants<T>()) {
-    if (v.wide_x != (g.channels % kPack == 0) || v.wide_y != (g.rows % kPack == 0)) continue;
-    if (cut.variant.kernel != nullptr && PositionSeconds(g, cut.variant) <= PositionSeconds(g, v)) {
-      continue;
-    }
-    cut.variant = v;
-  }
+Cut ChooseCut(const Geometry& g, Gather gather) {
   const Bytes part_bytes = Bytes{g.rows} * g.columns * Bytes{sizeof(float)};
   const int64_t most = std::clamp<int64_t>(
       std::min(kMostPartBytes / part_bytes, CeilDiv(g.positions, kLeastChunk)), 1, kMostChunks);
-  int64_t best = 1;
-  for (int64_t chunks = 2; chunks <= most; ++chunks) {
-    if (CutSeconds(g, cut.variant, chunks) < CutSeconds(g, cut.variant, best)) best = chunks;
+  Cut best;
+  double best_seconds = std::numeric_limits<double>::infinity();
+  for (const Variant& v : Variants<T>(gather)) {
+    const int64_t tiles = TileCount(g, gather, v);
+    for (int64_t chunks = 1; chunks <= most; ++chunks) {
+      const double seconds = CutSeconds(g, v, tiles, chunks);
+      if (seconds >= best_seconds) continue;
+      best_seconds = seconds;
+      best = {.variant = v, .tiles = tiles, .chunk = 0, .chunks = chunks};
+    }
   }
-  cut.chunk = AlignUp(CeilDiv(g.positions, best), kDepth);
-  cut.chunks = CeilDiv(g.positions, cut.chunk);
-  return cut;
+  best.chunk = AlignUp(CeilDiv(g.positions, best.chunks), kDepth);
+  best.chunks = CeilDiv(g.positions, best.chunk);
+  return best;
 }
 
-// Success and the sizes as ints where they fit.
+// False where a size does not fit.
 bool ReadGeometry(const Window& w, Geometry& g) {
   constexpr int64_t kMost = int64_t{1} << 30;
   const int64_t columns = w.KernelPositions() * w.in_channels;
@@ -428,22 +285,35 @@ bool ReadGeometry(const Window& w, Geometry& g) {
   return true;
 }
 
+Gather GatherOf(const Window& w) {
+  const bool plane = w.in[0] == 1 && w.out[0] == 1 && w.kernel[0] == 1 && w.pad_begin[0] == 0;
+  if (w.out_channels % kPackElements != 0) return Gather::kAny;
+  if (plane && w.in_channels <= 4) return Gather::kNarrow;
+  if (w.in_channels % kPackElements != 0) return Gather::kAny;
+  const Index3 none{0, 0, 0};
+  const Index3 one{1, 1, 1};
+  const bool point = w.KernelPositions() == 1 && w.stride == one && w.pad_begin == none;
+  if (point && w.in == w.out) return Gather::kPoint;
+  const bool small = w.batch * w.InPositions() <= std::numeric_limits<int32_t>::max();
+  return plane && small ? Gather::kPlane : Gather::kAny;
+}
+
 }  // namespace
 
 KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Context& context) {
   Geometry g{};
   if (window.batch * window.OutPositions() == 0) return CompileError(launch, "dy is empty");
   if (!ReadGeometry(window, g)) return CompileError(launch, "a size is above 2^30");
+  const Gather gather = GatherOf(window);
   const bool half = launch.inputs[0].dtype == DType::kF16;
-  const Cut cut = half ? ChooseCut<__half>(g) : ChooseCut<__nv_bfloat16>(g);
+  const Cut cut = half ? ChooseCut<__half>(g, gather) : ChooseCut<__nv_bfloat16>(g, gather);
   g.chunk = cut.chunk;
   g.row_tiles = static_cast<int>(CeilDiv(g.rows, cut.variant.rows));
-  const dim3 grid(static_cast<unsigned>(TileCount(g, cut.variant)),
-                  static_cast<unsigned>(cut.chunks));
+  const dim3 grid(static_cast<unsigned>(cut.tiles), static_cast<unsigned>(cut.chunks));
   const KernelFunction kernel = cut.variant.kernel;
   WSI_RETURN_IF_CUDA_ERROR(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                cut.variant.shared_bytes));
+                                                static_cast<int>(cut.variant.shared_bytes)));
   const int64_t count = int64_t{g.rows} * g.columns;
   if (cut.chunks > 1) {
     WSI_RETURN_IF_ERROR(
@@ -452,8 +322,9 @@ KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Cont
   return MakeKernel([=, &context](const LaunchArguments& a) {
     auto* dw = a.output<float>(0);
     float* parts = cut.chunks > 1 ? context.scratch.at<float>(0) : dw;
-    kernel<<<grid, kThreads, cut.variant.shared_bytes, context.stream>>>(g, a.inputs[0],
-                                                                         a.inputs[1], parts);
+    const auto* x = reinterpret_cast<const uint16_t*>(a.inputs[0]);
+    const auto* dy = reinterpret_cast<const uint16_t*>(a.inputs[1]);
+    kernel<<<grid, kThreads, cut.variant.shared_bytes, context.stream>>>(g, x, dy, parts);
     if (cut.chunks > 1) {
       const auto blocks = static_cast<unsigned>(CeilDiv(count, 32));
       SumParts<<<blocks, dim3(32, 8), 0, context.stream>>>(parts, count, cut.chunks, dw);

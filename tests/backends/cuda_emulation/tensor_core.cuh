@@ -4,16 +4,17 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
 
+#include "runtime/backends/cuda/panels.cuh"
+
 namespace wsi::cuda {
 
-inline unsigned char* DynamicShared() {
-  alignas(128) static unsigned char bytes[size_t{228} << 10];
-  return bytes;
+inline uint16_t* DynamicShared() {
+  alignas(1024) static uint16_t elements[size_t{114} << 10];
+  return elements;
 }
 
 template <bool>
@@ -27,50 +28,29 @@ void CopyAsync(void* to, const void* from, bool valid) {
 inline void EndCopies() {}
 template <int>
 void WaitForCopies() {}
+inline void ShowToProducts() {}
+inline void BeginProducts() {}
+inline void EndProducts() {}
+template <int>
+void WaitForProducts() {}
 
-template <typename Row>
-void LoadTransposed(unsigned (&to)[4], const Row& row) {
-  const unsigned lane = threadIdx.x % 32;
-  for (unsigned m = 0; m < 4; ++m) {
-    uint16_t pair[2];
-    for (unsigned i = 0; i < 2; ++i) {
-      const auto* from = static_cast<const uint16_t*>(row(m * 8 + lane % 4 * 2 + i));
-      pair[i] = from[lane / 4];
-    }
-    std::memcpy(&to[m], pair, 4);
-  }
-}
-
-// Fragments of all threads of the block.
-template <typename T, int kM, int kN>
-void MultiplyAddTiles(const unsigned (&a)[kM][4], const unsigned (&b)[kN / 2][4],
-                      float (&c)[kM][kN][4]) {
-  static unsigned all_a[1024][kM][4];
-  static unsigned all_b[1024][kN / 2][4];
-  const unsigned thread = emulation::ThreadNumber();
-  std::memcpy(all_a[thread], a, sizeof(a));
-  std::memcpy(all_b[thread], b, sizeof(b));
-  emulation::Synchronize();
-  const unsigned lane = thread % 32;
-  const unsigned warp = thread - lane;
-  const auto element = [](const unsigned& pair, unsigned k) {
-    return static_cast<float>(std::bit_cast<std::array<T, 2>>(pair)[k % 2]);
+template <typename T, int kColumns>
+void MultiplyPanels(const uint16_t* a, const uint16_t* b, unsigned panel_bytes,
+                    float (&sums)[kColumns / 8][4]) {
+  const auto lane = static_cast<int>(threadIdx.x % 32);
+  const auto warp = static_cast<int>(threadIdx.x / 32 % 4);
+  const auto element = [&](const uint16_t* panels, int row, int column) {
+    const uint16_t* panel = panels + column / kPanelColumns * static_cast<int>(panel_bytes / 2);
+    const int pack = column % kPanelColumns / kPackElements;
+    return static_cast<float>(std::bit_cast<T>(panel[PanelAt(row, pack) + column % kPackElements]));
   };
-  for (int i = 0; i < kM; ++i) {
-    for (int j = 0; j < kN; ++j) {
-      for (unsigned e = 0; e < 4; ++e) {
-        const unsigned row = lane / 4;
-        const unsigned column = lane % 4 * 2 + e % 2;
-        for (unsigned k = 0; k < 16; ++k) {
-          const unsigned from_a = warp + row * 4 + k % 8 / 2;
-          const unsigned from_b = warp + column * 4 + k % 8 / 2;
-          c[i][j][e] += element(all_a[from_a][i][k / 8 * 2 + e / 2], k) *
-                        element(all_b[from_b][j / 2][static_cast<unsigned>(j) % 2 * 2 + k / 8], k);
-        }
-      }
+  for (int j = 0; j < kColumns / 8; ++j) {
+    for (int e = 0; e < 4; ++e) {
+      const int row = warp * 16 + lane / 4 + e / 2 * 8;
+      const int column = j * 8 + lane % 4 * 2 + e % 2;
+      for (int k = 0; k < 16; ++k) sums[j][e] += element(a, k, row) * element(b, k, column);
     }
   }
-  emulation::Synchronize();
 }
 
 }  // namespace wsi::cuda
