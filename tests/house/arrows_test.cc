@@ -30,6 +30,7 @@ const std::map<std::string, std::set<std::string>>& Arrows() {
        {"runtime/base", "runtime/plan", "runtime/timing", "runtime/memory", "runtime/backends",
         "runtime/comm"}},
       {"runtime/comm", {"runtime/base"}},
+      {"runtime/placement", {"runtime/base"}},
       {"runtime/executor",
        {"runtime/base", "runtime/plan", "runtime/memory", "runtime/backends", "runtime/comm"}},
       {"runtime/slides", {"runtime/base"}},
@@ -50,7 +51,8 @@ const std::map<std::string, std::set<std::string>>& Arrows() {
       {"tools/wsirun",
        {"runtime/base", "runtime/plan", "runtime/timing", "runtime/calibrate", "runtime/backends",
         "runtime/backends/cpu", "runtime/backends/cuda", "runtime/backends/reference",
-        "runtime/memory", "runtime/executor", "runtime/slides", "runtime/train", "runtime/comm"}},
+        "runtime/memory", "runtime/executor", "runtime/slides", "runtime/train", "runtime/comm",
+        "runtime/placement"}},
       {"tools/wsi-onnx-conformance",
        {"frontends/onnx", "passes", "compiler/ir", "compiler/ops", "compiler/pass", "runtime/base",
         "runtime/plan", "runtime/backends", "runtime/backends/cpu", "runtime/backends/cuda",
@@ -68,7 +70,7 @@ const std::map<std::string, std::string>& Confined() {
       {"cublas", "runtime/backends/cuda"}, {"nvrtc", "runtime/backends/cuda"},
       {"mpi.h", "runtime/comm"},           {"nccl.h", "runtime/comm"},
       {"openslide", "runtime/slides"},     {"tiff", "runtime/slides"},
-      {"onnx/", "frontends/onnx"},
+      {"onnx/", "frontends/onnx"},         {"hwloc", "runtime/placement"},
   };
   return confined;
 }
