@@ -70,6 +70,14 @@ class Arena {
   virtual Bytes size() const = 0;
 };
 
+// The device's memory as its driver counts it, other processes included. Zeros where the
+// device has none of its own.
+struct DeviceMemory {
+  Bytes free = 0;
+  Bytes total = 0;
+  Bytes used_before = 0;  // When the backend was made: its context, other processes.
+};
+
 // Now, as Lane::Mark has it.
 inline double MarkSeconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -95,6 +103,9 @@ class Lane {
   // Copies between the backend's arenas, in either direction.
   virtual Status Copy(std::byte* to, const std::byte* from, Bytes bytes) = 0;
   virtual Status Call(HostTask& task) = 0;
+  // Moves managed memory to the device or to the host, behind what the lane does before.
+  // A hint: contents and addresses stay. REQUIRES: the range is of AllocateManaged.
+  virtual Status Migrate(std::byte* /*memory*/, Bytes /*bytes*/, bool /*to_device*/) { return {}; }
   // Marks the point that this lane has reached as event `event`; Wait makes this
   // lane go on only when that point of the other lane is passed.
   virtual Status Record(int event) = 0;
@@ -106,21 +117,49 @@ class Lane {
   virtual Status Synchronize() = 0;
 };
 
+// Work of lanes that was kept by BeginCapture, to run as one piece.
+class CapturedWork {
+ public:
+  virtual ~CapturedWork() = default;
+  // Enqueues it on the compute lane.
+  virtual Status Enqueue() = 0;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;  // "cpu", "reference", "cuda"
   // Names the operator, node and reason where the launch cannot be compiled.
   virtual Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) = 0;
+  // One kernel for launches of one operator that follow each other on the compute lane,
+  // with the operands that they will have in every run; its own run ignores those that it
+  // is given. Null where the launches are better run one by one.
+  virtual Result<std::unique_ptr<Kernel>> CompileTogether(
+      std::span<const LaunchSpec> /*launches*/, std::span<const LaunchArguments> /*arguments*/) {
+    return std::unique_ptr<Kernel>();
+  }
   // kResources, naming needed and available bytes, where the memory cannot be had.
   virtual Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) = 0;
   virtual Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) = 0;
+  // Memory that device and host both reach, at one address.
+  virtual Result<std::unique_ptr<Arena>> AllocateManaged(Bytes bytes) {
+    return AllocateHost(bytes);
+  }
+  virtual Result<DeviceMemory> MeasureDevice() const { return DeviceMemory(); }
   // `events`: events are numbered from 0 to below it and shared by all lanes; each
   // is recorded at most once between two calls of ResetEvents.
   virtual Status SetEventCount(int events) = 0;
   virtual Status ResetEvents() = 0;
   // The first lane made is the compute lane.
   virtual Result<std::unique_ptr<Lane>> MakeLane(std::string_view lane_name) = 0;
+  // Between the two calls what the lanes are given is not done but kept; marks must not be
+  // among it. `lanes`: all that there are, the compute lane first.
+  virtual bool CanCapture() const { return false; }
+  virtual Status BeginCapture(std::span<Lane* const> /*lanes*/) { return NoCapture(); }
+  virtual Result<std::unique_ptr<CapturedWork>> EndCapture() { return NoCapture(); }
+  // Named stretches of what is enqueued, for profilers; they nest. `name` ends in a zero.
+  virtual void BeginRange(const char* /*name*/) {}
+  virtual void EndRange() {}
   // Between device arena and ordinary host memory, synchronously.
   virtual Status Write(std::byte* device, std::span<const std::byte> host) = 0;
   virtual Status Read(std::span<std::byte> host, const std::byte* device) = 0;
@@ -128,6 +167,11 @@ class Backend {
   virtual Bytes private_bytes() const = 0;
   // Every operator in the kernel table, sorted; for tests and docs.
   virtual std::vector<std::string_view> SupportedOps() const = 0;
+  // What compiled kernels chose where there was a choice, a line each, for people.
+  virtual std::vector<std::string> Choices() const { return {}; }
+
+ private:
+  static Status NoCapture() { return InternalError("this backend captures nothing"); }
 };
 
 }  // namespace wsi
