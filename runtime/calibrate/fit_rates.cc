@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <map>
+#include <set>
 #include <vector>
 
 #include "runtime/base/status.h"
@@ -99,18 +99,24 @@ Roofline FitRoofline(std::span<const LaunchSample> samples) {
   return best;
 }
 
-void FitOperators(std::span<const LaunchSample> samples, plan::Rates* rates) {
-  std::map<std::string, plan::OperatorRate> operators;
+void FitEachOperator(std::span<const LaunchSample> samples, plan::Rates* rates) {
+  std::set<std::string> fitted;
   for (const LaunchSample& sample : samples) {
-    if (!operators.contains(sample.op)) operators[sample.op] = FitOperator(samples, sample.op);
+    if (!fitted.insert(sample.op).second) continue;
+    (*rates->mutable_operators())[sample.op] = FitOperator(samples, sample.op);
+  }
+}
+
+void FitOperators(std::span<const LaunchSample> samples, plan::Rates* rates) {
+  FitEachOperator(samples, rates);
+  for (const LaunchSample& sample : samples) {
     if (sample.matrix) continue;
     const double reached = RoundedRate(sample.flops / sample.seconds);
     rates->set_vector_flops(std::max(rates->vector_flops(), reached));
   }
-  rates->set_matrix_flops_fp32(operators["Conv"].flops_fp32());
-  rates->set_matrix_flops_half(operators["Conv"].flops_half());
-  rates->set_memory_bytes(operators["Add"].memory_bytes());
-  for (const auto& [op, rate] : operators) (*rates->mutable_operators())[op] = rate;
+  rates->set_matrix_flops_fp32(rates->operators().at("Conv").flops_fp32());
+  rates->set_matrix_flops_half(rates->operators().at("Conv").flops_half());
+  rates->set_memory_bytes(rates->operators().at("Add").memory_bytes());
 }
 
 }  // namespace wsi

@@ -31,6 +31,9 @@ Roofline FitRoofline(std::span<const LaunchSample> samples);
 // To four digits: more are not measured. REQUIRES: not negative.
 double RoundedRate(double rate);
 
+// Sets those of rates->operators that there are samples of.
+void FitEachOperator(std::span<const LaunchSample> samples, plan::Rates* rates);
+
 // Sets rates->operators from samples of any operators, and from those the device's own
 // rates: matrix_flops_* are Conv's, memory_bytes is Add's, vector_flops the largest that
 // a launch without matrix work reaches. REQUIRES: fp32 samples of Conv and Add.

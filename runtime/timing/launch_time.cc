@@ -20,6 +20,21 @@ double FlopRate(const plan::Rates& rates, const plan::OperatorRate* own, bool ma
   return choose(op.flops_half(), choose(rates.matrix_flops_half(), rates.matrix_flops_fp32()));
 }
 
+// Of its first input, or of its first output where it reads nothing.
+DType TypeOf(const plan::Plan& plan, const plan::Launch& launch) {
+  DType type = DType::kF32;
+  const auto first = [&](const google::protobuf::RepeatedField<int32_t>& values) {
+    for (const int32_t v : values) {
+      if (v == -1) continue;
+      type = ValueDType(plan.values(v));
+      return true;
+    }
+    return false;
+  };
+  static_cast<void>(first(launch.inputs()) || first(launch.outputs()));
+  return type;
+}
+
 }  // namespace
 
 double LaunchSeconds(const plan::Rates& rates, std::string_view op, bool matrix, DType type,
@@ -33,17 +48,12 @@ double LaunchSeconds(const plan::Rates& rates, std::string_view op, bool matrix,
 }
 
 double LaunchSeconds(const plan::Rates& rates, const plan::Plan& plan, const plan::Launch& launch) {
-  DType type = DType::kF32;
-  const auto first = [&](const google::protobuf::RepeatedField<int32_t>& values) {
-    for (const int32_t v : values) {
-      if (v == -1) continue;
-      type = ValueDType(plan.values(v));
-      return true;
-    }
-    return false;
-  };
-  static_cast<void>(first(launch.inputs()) || first(launch.outputs()));
-  return LaunchSeconds(rates, launch.op(), launch.matrix(), type, launch.flops(), launch.bytes());
+  return LaunchSeconds(rates, launch.op(), launch.matrix(), TypeOf(plan, launch), launch.flops(),
+                       launch.bytes());
+}
+
+bool IsHalfLaunch(const plan::Plan& plan, const plan::Launch& launch) {
+  return IsHalf(TypeOf(plan, launch));
 }
 
 double LaneBytesPerSecond(const plan::Rates& rates, plan::Lane lane) {

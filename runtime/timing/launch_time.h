@@ -20,6 +20,9 @@ double LaunchSeconds(const plan::Rates& rates, std::string_view op, bool matrix,
 // REQUIRES: the plan has passed VerifyPlan.
 double LaunchSeconds(const plan::Rates& rates, const plan::Plan& plan, const plan::Launch& launch);
 
+// Whether the type of the launch's first operand is f16 or bf16.
+bool IsHalfLaunch(const plan::Plan& plan, const plan::Launch& launch);
+
 // A copy on a lane between tiers. REQUIRES: `lane` is in, out, read or write, and
 // CheckRates(rates) passes.
 double CopySeconds(const plan::Rates& rates, plan::Lane lane, Bytes bytes);

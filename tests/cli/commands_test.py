@@ -126,6 +126,10 @@ class Json(ProgramTest):
         for key in ("step_ms_median", "device_peak_bytes", "planned_device_peak_bytes"):
             self.assertGreater(bench[key], 0, key)
         self.assertGreater(len(bench["ops"]), 3)
+        for op in bench["ops"]:
+            self.assertGreater(op["predicted_ms"], 0, op["op"])
+            self.assertGreater(op["launches"], 0, op["op"])
+        self.assertEqual(bench["device_arena_bytes"], bench["device_peak_bytes"])
         self.assertIn("usable_cores", json.loads(self.succeed("wsirun", "doctor", "--json").stdout))
         manifest = self.make_slides(4, test_fraction=0)
         result = json.loads(self.succeed("wsirun", "eval", plan, "--slides", manifest,

@@ -152,6 +152,17 @@ class Explain(ProgramTest):
         self.fail_with(USAGE, "wsirun", "bench", plan, "--trace", path, saying="--force")
         self.assertEqual(path.read_text(encoding="utf-8"), "earlier")
 
+    def test_rates_fitted_to_a_step_predict_it(self):
+        plan = self.compile_tiny("--rates", self.write_rates(launch_seconds=0))
+        path = self.folder / "fitted.json"
+        bench = json.loads(self.succeed("wsirun", "bench", plan, "--steps", 1, "--ops", "--json",
+                                        "--fit-rates", path).stdout)
+        measured = sum(op["ms"] for op in bench["ops"])
+        predicted = self.explain(plan, "--rates", path)["compute_ms"]
+        self.assertGreater(predicted, measured / 2)
+        self.assertLess(predicted, measured * 2)
+        self.fail_with(USAGE, "wsirun", "bench", plan, "--fit-rates", path, saying="--force")
+
     def test_existing_files_need_force(self):
         plan = self.compile_tiny()
         for option in ("--svg", "--trace"):

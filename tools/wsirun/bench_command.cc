@@ -1,13 +1,11 @@
 #include "tools/wsirun/bench_command.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -15,12 +13,15 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/philox.h"
+#include "runtime/calibrate/fit_rates.h"
 #include "runtime/comm/agreement.h"
 #include "runtime/plan/plan_types.h"
 #include "runtime/timing/exposed_time.h"
+#include "runtime/timing/launch_time.h"
 #include "runtime/timing/rates.h"
 #include "runtime/timing/simulate.h"
 #include "runtime/timing/trace.h"
+#include "tools/wsirun/bench_report.h"
 #include "tools/wsirun/ranks.h"
 #include "tools/wsirun/session.h"
 #include "tools/wsirun/step_times.h"
@@ -28,16 +29,16 @@
 namespace wsi {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct Arguments {
   PlanArguments plan;
   RankArguments ranks;
   int steps = 10;
   int warmup = 2;
   bool ops = false;
+  bool choices = false;
   std::string rates;
   std::string trace;
+  std::string fit_rates;
   bool json = false;
   bool force = false;
 };
@@ -107,42 +108,18 @@ Result<StepTimes> TimeSteps(const Arguments& a, Communicator& ranks, Executor& e
   }
   executor.SetScalar("lr", 0.0);
   const bool has_ranks = ranks.size() > 1;
+  const bool writes = !a.trace.empty() || !a.fit_rates.empty();
   StepTimes times;
   StepTimes of_warmup;
   for (int step = -a.warmup; step < a.steps; ++step) {
     if (step == 0 && a.ops) executor.SetTiming(true);
-    const bool records = step >= 0 && (has_ranks || (step == a.steps - 1 && !a.trace.empty()));
+    const bool records = step >= 0 && (has_ranks || (step == a.steps - 1 && writes));
     if (records) executor.SetRecording(true);
     WSI_RETURN_IF_ERROR(WriteSynthetic(executor, program, inputs, target));
     WSI_RETURN_IF_ERROR(
         TimeStep(ranks, executor, program, records && has_ranks, step < 0 ? of_warmup : times));
   }
   return TimesOfAll(ranks, times);
-}
-
-Bytes PeakResidentBytes() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return Bytes{usage.ru_maxrss} * 1024;
-}
-
-Bytes WeightBytes(const plan::Plan& plan) {
-  Bytes bytes = 0;
-  for (const plan::Persistent& p : plan.persistents()) bytes += p.data_bytes();
-  return bytes;
-}
-
-void PrintOps(const Arguments& a, const Executor& executor, int program, Json& json) {
-  std::vector<OpTime> times = executor.OpTimes(program);
-  std::sort(times.begin(), times.end(),
-            [](const OpTime& x, const OpTime& y) { return x.seconds > y.seconds; });
-  Json list = Json::array();
-  for (const OpTime& time : times) {
-    const double ms = time.seconds * 1e3 / a.steps;
-    list.push_back({{"op", time.op}, {"launches", time.launches / a.steps}, {"ms", ms}});
-    if (!a.json) fmt::print("{:>10.2f} ms  {:>5} x {}\n", ms, time.launches / a.steps, time.op);
-  }
-  json["ops"] = list;
 }
 
 Status WriteTrace(const Arguments& a, const Executor& executor, int program) {
@@ -152,12 +129,6 @@ Status WriteTrace(const Arguments& a, const Executor& executor, int program) {
       {.force = a.force});
 }
 
-double Flops(const plan::Program& program) {
-  double flops = 0;
-  for (const plan::Instruction& i : program.instructions()) flops += i.launch().flops();
-  return flops;
-}
-
 // What the rates say of a step of all ranks; nothing where they know of no link between them.
 std::optional<double> PredictStep(const plan::Plan& plan, int program, const plan::Rates& rates,
                                   int ranks) {
@@ -165,66 +136,74 @@ std::optional<double> PredictStep(const plan::Plan& plan, int program, const pla
   return SimulateProgram(plan, plan.programs(program), rates, {.ranks = ranks}).step_seconds;
 }
 
-Json TimesJson(const StepTimes& times, std::optional<double> predicted, int ranks) {
-  Json json = {{"step_ms_median", Median(times.step) * 1e3},
-               {"step_ms_min", *std::min_element(times.step.begin(), times.step.end()) * 1e3},
-               {"predicted_step_ms", nullptr}};
-  if (predicted.has_value()) json["predicted_step_ms"] = *predicted * 1e3;
-  if (ranks == 1) return json;
-  json["ranks"] = ranks;
-  json["collective_ms"] = Median(times.collectives) * 1e3;
-  json["exposed_ms"] = Median(times.exposed) * 1e3;
-  json["waiting_ms"] = Median(times.waiting) * 1e3;
-  return json;
+// The plan's rates with those of operators fitted to the launches of the last step.
+Status WriteFittedRates(const Arguments& a, const Executor& executor, int program,
+                        plan::Rates rates) {
+  const plan::Plan& plan = executor.plan();
+  const std::vector<RecordedSpan>& spans = executor.RecordedSpans(program);
+  std::vector<LaunchSample> samples;
+  for (size_t i = 0; i < spans.size(); ++i) {
+    const plan::Instruction& instruction = plan.programs(program).instructions(static_cast<int>(i));
+    if (!instruction.has_launch() || spans[i].start < 0) continue;
+    const plan::Launch& launch = instruction.launch();
+    const double seconds = spans[i].end - spans[i].start - rates.launch_seconds();
+    if (seconds < rates.launch_seconds()) continue;  // Says nothing of the work.
+    samples.push_back({.op = launch.op(),
+                       .matrix = launch.matrix(),
+                       .half = IsHalfLaunch(plan, launch),
+                       .flops = launch.flops(),
+                       .bytes = launch.bytes(),
+                       .seconds = seconds});
+  }
+  rates.clear_operators();
+  FitEachOperator(samples, &rates);
+  return WriteRates(a.fit_rates, rates, {.force = a.force});
 }
 
-void PrintTimes(const StepTimes& times, std::optional<double> predicted, const Executor& executor,
-                int program, int ranks) {
-  const plan::Plan& plan = executor.plan();
-  const double median = Median(times.step);
-  fmt::print("{} {}: median {:.1f} ms of {} steps ({}), {:.0f} GFLOP/s, arena {} of {} planned\n",
-             plan.programs(program).name(), plan.precision(), median * 1e3, times.step.size(),
-             predicted.has_value() ? fmt::format("{:.1f} predicted", *predicted * 1e3)
-                                   : "the rates have no link between ranks",
-             Flops(plan.programs(program)) / median / 1e9,
-             FormatBytes(executor.device_arena_bytes()), FormatBytes(plan.device_peak_bytes()));
-  if (ranks == 1) return;
-  fmt::print(
-      "{} ranks: collectives {:.2f} ms, exposed {:.2f} ms, waiting for each other {:.2f} ms\n",
-      ranks, Median(times.collectives) * 1e3, Median(times.exposed) * 1e3,
-      Median(times.waiting) * 1e3);
+Status CheckOutputs(const Arguments& a) {
+  for (const std::string& path : {a.trace, a.fit_rates}) {
+    if (!path.empty()) WSI_RETURN_IF_ERROR(CheckOutputPath(path, a.force));
+  }
+  return {};
+}
+
+Status WriteOutputs(const Arguments& a, const Executor& executor, int program,
+                    const plan::Rates& rates) {
+  if (!a.trace.empty()) WSI_RETURN_IF_ERROR(WriteTrace(a, executor, program));
+  return a.fit_rates.empty() ? Status() : WriteFittedRates(a, executor, program, rates);
 }
 
 Status Bench(const Arguments& a, Communicator& ranks) {
   const bool is_root = ranks.rank() == 0;
-  const bool traces = is_root && !a.trace.empty();
-  WSI_RETURN_IF_ERROR(Agree(ranks, traces ? CheckOutputPath(a.trace, a.force) : Status()));
+  WSI_RETURN_IF_ERROR(Agree(ranks, is_root ? CheckOutputs(a) : Status()));
+  const double start = MarkSeconds();
   const Result<Session> opened = OpenSession(a.plan, &ranks);
   WSI_RETURN_IF_ERROR(Agree(ranks, opened.ok() ? Status() : opened.status()));
+  const double load_seconds = MarkSeconds() - start;
   Executor& executor = *opened->executor;
   const plan::Plan& plan = executor.plan();
   const int program = std::max(FindProgram(plan, "train"), 0);
   const Result<plan::Rates> rates = RatesOf(plan, a.rates);
   WSI_RETURN_IF_ERROR(Agree(ranks, rates.ok() ? Status() : rates.status()));
-  const std::optional<double> predicted = PredictStep(plan, program, *rates, ranks.size());
-  WSI_ASSIGN_OR_RETURN(const StepTimes times, TimeSteps(a, ranks, executor, program));
-  WSI_RETURN_IF_ERROR(Agree(ranks, traces ? WriteTrace(a, executor, program) : Status()));
+  WSI_ASSIGN_OR_RETURN(StepTimes times, TimeSteps(a, ranks, executor, program));
+  const Status written = is_root ? WriteOutputs(a, executor, program, *rates) : Status();
+  WSI_RETURN_IF_ERROR(Agree(ranks, written));
   if (!is_root) return {};
-  Json json = {{"program", plan.programs(program).name()},
-               {"precision", plan.precision()},
-               {"steps", a.steps}};
-  json.update(TimesJson(times, predicted, ranks.size()));
-  json.update(Json{{"gflops_per_second", Flops(plan.programs(program)) / Median(times.step) / 1e9},
-                   {"device_peak_bytes", executor.device_arena_bytes()},
-                   {"planned_device_peak_bytes", plan.device_peak_bytes()},
-                   {"weight_bytes", WeightBytes(plan)},
-                   {"backend_private_bytes", opened->backend->private_bytes()},
-                   {"resident_peak_bytes", PeakResidentBytes()}});
-  if (a.ops) PrintOps(a, executor, program, json);
+  WSI_ASSIGN_OR_RETURN(const DeviceMemory memory, opened->backend->MeasureDevice());
+  BenchResult result = {.program = program,
+                        .ranks = ranks.size(),
+                        .times = std::move(times),
+                        .predicted_seconds = PredictStep(plan, program, *rates, ranks.size()),
+                        .load_seconds = load_seconds,
+                        .memory = memory,
+                        .ops = {}};
+  if (a.ops) {
+    result.ops = MeasureOperators(plan, *rates, executor.OpTimes(program), program, a.steps);
+  }
   if (a.json) {
-    fmt::print("{}\n", json.dump());
+    fmt::print("{}\n", BenchJson(*opened, result, a.choices).dump());
   } else {
-    PrintTimes(times, predicted, executor, program, ranks.size());
+    fmt::print("{}", BenchText(*opened, result, a.choices));
   }
   return {};
 }
@@ -242,13 +221,17 @@ void AddBenchCommand(CLI::App& app, int* exit_code) {
   command->add_option("--warmup", arguments->warmup, "steps before them")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->add_flag("--ops", arguments->ops, "time by operator, each launch by itself");
+  command->add_flag("--ops", arguments->ops, "time by operator, beside what was predicted");
+  command->add_flag("--choices", arguments->choices,
+                    "what kernels chose where there was a choice, such as engines of cuDNN");
   command->add_option("--rates", arguments->rates,
                       "predict the step's time with these (default: the plan's own)");
   command->add_option("--trace", arguments->trace,
                       "write when each instruction of the last step ran, as wsic explain --trace");
+  command->add_option("--fit-rates", arguments->fit_rates,
+                      "write rates fitted to the launches of the last step, for wsic --rates");
   command->add_flag("--json", arguments->json, "print one JSON object");
-  command->add_flag("--force", arguments->force, "replace an existing trace");
+  command->add_flag("--force", arguments->force, "replace existing outputs");
   command->callback([=] {
     *exit_code = RunOnRanks("bench", arguments->ranks,
                             [&](Communicator& ranks) { return Bench(*arguments, ranks); });
