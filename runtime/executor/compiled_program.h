@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -58,6 +57,7 @@ class CompiledProgram {
   void set_timing(bool on);
   const std::vector<RecordedSpan>& spans() const { return spans_; }
   void set_recording(bool on);
+  int64_t replayed_runs() const { return replayed_runs_; }
   // Enqueues every step and waits for the last. Allocates nothing while `tap` is empty.
   Status Run(Phases phases, const GradientTap& tap);
 
@@ -67,12 +67,24 @@ class CompiledProgram {
                   const Lanes* lanes)
       : program_(program), memory_(memory), backend_(backend), lanes_(lanes) {}
 
+  // Runs of the same phases: the first goes step by step and tells what that costs.
+  struct Replay {
+    int runs = 0;
+    bool wanted = false;
+    std::unique_ptr<CapturedWork> work;
+  };
+  bool CanReplay(const ExecutorOptions& options) const;
+  Status RunOrReplay(Phases phases, const GradientTap& tap);
+  Replay& ReplayOf(Phases phases);
+  Status Capture(Phases phases, Replay* replay);
+  Status RunSteps(Phases phases, const GradientTap& tap, double* enqueued);
+  Status Enqueue(Phases phases, const GradientTap& tap);
   Status RunStep(Step& step, RecordedSpan* span, bool enabled);
   Status RunBarrier(const Step& step);
   Status Work(Step& step, RecordedSpan* span);
   Status DoWork(Step& step);
   void FinishRecording();
-  Status TimedLaunch(Step& step, const LaunchArguments& arguments);
+  void MakeSpans();
   Status Tap(const Step& step, const GradientTap& tap);
   Status Poison(std::span<const int32_t> buffers);
   Status Synchronize();
@@ -83,10 +95,14 @@ class CompiledProgram {
   const Lanes* lanes_;
   std::vector<Step> steps_;
   std::vector<OpTime> op_times_;
-  std::vector<RecordedSpan> spans_;  // By step; empty while nothing is recorded.
-  double run_start_ = 0;             // As Lane::Mark has it.
+  std::vector<RecordedSpan> spans_;  // By step; empty while neither times nor spans are wanted.
+  std::array<Replay, 8> replays_;    // By phases.
+  int64_t replayed_runs_ = 0;
+  CaptureMode capture_ = CaptureMode::kOff;
+  double run_start_ = 0;  // As Lane::Mark has it.
   int event_count_ = 0;
   bool timing_ = false;
+  bool recording_ = false;
   bool poison_ = false;
 };
 

@@ -246,6 +246,10 @@ const std::vector<RecordedSpan>& Executor::RecordedSpans(int program) const {
   return state_->programs[static_cast<size_t>(program)]->spans();
 }
 
+int64_t Executor::ReplayedRuns(int program) const {
+  return state_->programs[static_cast<size_t>(program)]->replayed_runs();
+}
+
 const std::vector<OpTime>& Executor::OpTimes(int program) const {
   return state_->programs[static_cast<size_t>(program)]->op_times();
 }

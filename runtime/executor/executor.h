@@ -43,12 +43,21 @@
 
 namespace wsi {
 
+// Whether runs are captured once and then replayed as one piece of work, where the
+// backend can: what is enqueued stays the same, but for less time of the host.
+enum class CaptureMode : uint8_t {
+  kOff,
+  kAuto,  // Where enqueuing took most of a run.
+  kOn,    // From the second run of a program on.
+};
+
 struct ExecutorOptions {
   Communicator* communicator = nullptr;  // Outlives the executor; null: one rank.
   // For tests: memory that nothing has written yet, or that nobody may read any more,
   // holds NaN. Steps then run one by one.
   bool poison = false;
   SpillFileOptions spill = {};  // Where a plan's file tier is.
+  CaptureMode capture = CaptureMode::kAuto;
 };
 
 // Which phases of a program a run works off.
@@ -65,7 +74,7 @@ inline constexpr Phases kNoUpdate = {.forward = true, .backward = true, .update 
 // gradient is complete.
 using GradientTap = std::function<Status(const std::string& onnx_name, Tensor gradient)>;
 
-// Time spent in the launches of one operator.
+// Time spent in the launches of one operator, from where one begins to where it ends.
 struct OpTime {
   std::string op;
   int64_t launches = 0;
@@ -125,7 +134,7 @@ class Executor {
   // Called from Run of program "train"; an empty one ends it.
   void SetGradientTap(GradientTap tap);
 
-  // Measures each launch alone, which slows the run down. Setting it clears the times.
+  // Adds up the spans of the launches, by operator. Setting it clears the times.
   void SetTiming(bool on);
   const std::vector<OpTime>& OpTimes(int program) const;
 
@@ -133,6 +142,9 @@ class Executor {
   // spans, by instruction, are those of the program's last successful run.
   void SetRecording(bool on);
   const std::vector<RecordedSpan>& RecordedSpans(int program) const;
+
+  // Runs so far that were replays; those with taps, times or spans never are.
+  int64_t ReplayedRuns(int program) const;
 
  private:
   struct Scalar;

@@ -168,6 +168,9 @@ class HalvingRanks final : public Communicator {
   Result<std::vector<std::string>> Gather(std::string_view) override {
     return InternalError("not here");
   }
+  PeerFailure failure() const override { return {}; }
+  void Announce(const PeerFailure&) override {}
+  void Interrupt(int) override {}
   void Abort(int exit_code) override { std::_Exit(exit_code); }
 
   std::vector<SumOrder> orders;

@@ -35,7 +35,7 @@ class FakeKernel : public Kernel {
       : backend_(backend), op_(std::move(op)), dtype_(dtype), count_(count), fails_(fails) {}
   Status Run(const LaunchArguments& arguments) override {
     if (backend_->on_work) backend_->on_work(op_);
-    if (fails_) return NumericError("made to fail");
+    if (fails_ || op_ == backend_->fails_now) return NumericError("made to fail");
     if (dtype_ == DType::kF64) {
       Compute<double>(op_, count_, arguments);
     } else {
@@ -65,7 +65,7 @@ class FakeArena : public Arena {
 // A thread that works off a ring of fixed size, so that enqueuing allocates nothing.
 class FakeLane : public Lane {
  public:
-  FakeLane(const FakeBackend* backend, std::string name, FakeEvents* events)
+  FakeLane(FakeBackend* backend, std::string name, FakeEvents* events)
       : backend_(backend), name_(std::move(name)), events_(events), thread_([this] { Work(); }) {}
   ~FakeLane() override {
     Put({.kind = Kind::kStop}).ok();
@@ -102,6 +102,14 @@ class FakeLane : public Lane {
   };
 
   Status Put(const Task& task) {
+    if (FakeBackend::Tape* tape = backend_->tape()) {
+      WSI_CHECK(task.kind != Kind::kMark);
+      tape->push_back([this, task] { return Put(task); });
+      return {};
+    }
+    if (backend_->put_ms > 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(backend_->put_ms));
+    }
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return put_ - done_ < ring_.size(); });
     ring_[put_++ % ring_.size()] = task;
@@ -150,7 +158,7 @@ class FakeLane : public Lane {
     std::this_thread::sleep_for(std::chrono::milliseconds(backend_->lag_ms));
   }
 
-  const FakeBackend* backend_;
+  FakeBackend* backend_;
   std::string name_;
   FakeEvents* events_;
   std::mutex mutex_;
@@ -160,6 +168,18 @@ class FakeLane : public Lane {
   size_t done_ = 0;
   Status error_;
   std::thread thread_;
+};
+
+class TapedWork : public CapturedWork {
+ public:
+  explicit TapedWork(FakeBackend::Tape tape) : tape_(std::move(tape)) {}
+  Status Enqueue() override {
+    for (const auto& put : tape_) WSI_RETURN_IF_ERROR(put());
+    return {};
+  }
+
+ private:
+  FakeBackend::Tape tape_;
 };
 
 }  // namespace
@@ -215,6 +235,20 @@ Status FakeBackend::ResetEvents() {
 Result<std::unique_ptr<Lane>> FakeBackend::MakeLane(std::string_view lane_name) {
   lanes.emplace_back(lane_name);
   return std::unique_ptr<Lane>(new FakeLane(this, std::string(lane_name), &events_));
+}
+
+Status FakeBackend::BeginCapture(std::span<Lane* const> captured) {
+  WSI_CHECK(captured.size() == lanes.size());
+  tape_.emplace();
+  return {};
+}
+
+Result<std::unique_ptr<CapturedWork>> FakeBackend::EndCapture() {
+  ++captures;
+  auto work = std::make_unique<TapedWork>(std::move(tape_).value());
+  tape_.reset();
+  if (capture_fails) return DeviceError("made to fail");
+  return std::unique_ptr<CapturedWork>(std::move(work));
 }
 
 Status FakeBackend::Write(std::byte* device, std::span<const std::byte> host) {

@@ -17,7 +17,11 @@ namespace {
 Result<std::unique_ptr<Backend>> MakeBackend(const std::string& device, int threads) {
   if (device == "cpu") return MakeCpuBackend({.threads = threads});
   if (device == "reference") return MakeReferenceBackend();
-  if (device == "cuda") return MakeCudaBackend({.cache_folder = DefaultCudaCacheFolder()});
+  if (device == "cuda") {
+    return MakeCudaBackend(
+        {.cache_folder = DefaultCudaCacheFolder(),
+         .log = [](const std::string& line) { fmt::print(stderr, "wsirun: {}\n", line); }});
+  }
   return InvalidInput(fmt::format("the plan is for device '{}', which does not exist", device));
 }
 
@@ -31,6 +35,13 @@ Result<SpillFileOptions> ToSpillOptions(const PlanArguments& arguments) {
   return options;
 }
 
+Result<CaptureMode> ToCaptureMode(const PlanArguments& arguments, const Backend& backend) {
+  if (arguments.cuda_graphs == "off") return CaptureMode::kOff;
+  if (arguments.cuda_graphs == "auto") return CaptureMode::kAuto;
+  if (backend.CanCapture()) return CaptureMode::kOn;
+  return UsageError(fmt::format("--cuda-graphs on: the plan is for device {}", backend.name()));
+}
+
 }  // namespace
 
 void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_checkpoint) {
@@ -42,6 +53,11 @@ void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_check
       "folder, on a fast disk, for what a plan keeps in a file; nothing is left there");
   command.add_option("--spill-mem", arguments->spill_mem, "the most that it may take of that disk")
       ->needs(folder);
+  command
+      .add_option("--cuda-graphs", arguments->cuda_graphs,
+                  "replay steps as CUDA graphs: auto (where launches take the host long), on, off")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str();
   if (with_checkpoint) {
     command.add_option("--checkpoint", arguments->checkpoint,
                        "weights to use: a run's folder, a checkpoint or a .safetensors file "
@@ -57,9 +73,11 @@ Result<Session> OpenSession(const PlanArguments& arguments, Communicator* commun
   int threads = arguments.threads;
   if (threads == 0 && communicator != nullptr) threads = ThreadsOfRank(*communicator);
   WSI_ASSIGN_OR_RETURN(session.backend, MakeBackend(session.file->plan().device(), threads));
-  WSI_ASSIGN_OR_RETURN(session.executor,
-                       Executor::Make(session.file.get(), session.backend.get(),
-                                      {.communicator = communicator, .spill = spill}));
+  WSI_ASSIGN_OR_RETURN(const CaptureMode capture, ToCaptureMode(arguments, *session.backend));
+  WSI_ASSIGN_OR_RETURN(
+      session.executor,
+      Executor::Make(session.file.get(), session.backend.get(),
+                     {.communicator = communicator, .spill = spill, .capture = capture}));
   if (!arguments.checkpoint.empty()) {
     WSI_ASSIGN_OR_RETURN(const std::string weights, FindWeights(arguments.checkpoint));
     WSI_RETURN_IF_ERROR(LoadWeights(weights, *session.executor, PersistentKind::kModel));

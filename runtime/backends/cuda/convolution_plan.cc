@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <numeric>
 
 #include "runtime/backends/cuda/convolution_graph.h"
 #include "runtime/backends/cuda/device_memory.h"
+#include "runtime/backends/cuda/engine_choice.h"
 #include "runtime/backends/cuda/lanes.h"
 
 namespace wsi::cuda {
@@ -37,13 +37,7 @@ bool IsFit(const std::vector<cudnnBackendNumericalNote_t>& notes, DType dtype) {
 
 Result<std::vector<cudnnBackendNumericalNote_t>> NotesOf(const CudnnLibrary& library,
                                                          const CudnnDescriptor& configuration) {
-  WSI_ASSIGN_OR_RETURN(const CudnnDescriptor engine,
-                       CudnnDescriptor::Make(library, CUDNN_BACKEND_ENGINE_DESCRIPTOR));
-  cudnnBackendDescriptor_t descriptor = engine.get();
-  WSI_RETURN_IF_ERROR(configuration
-                          .Get(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
-                               static_cast<void*>(&descriptor))
-                          .status());
+  WSI_ASSIGN_OR_RETURN(const CudnnDescriptor engine, EngineOf(library, configuration));
   std::vector<cudnnBackendNumericalNote_t> notes(CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
   WSI_ASSIGN_OR_RETURN(const int64_t count,
                        engine.Get(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE,
@@ -115,7 +109,33 @@ Status Cudnn::Open() {
   if (handle_ != nullptr) return {};
   WSI_ASSIGN_OR_RETURN(library_, CudnnLibrary::Open());
   WSI_RETURN_IF_ERROR(ToStatus(*library_, library_->cudnnCreate(&handle_), "cudnnCreate"));
+  int device = 0;
+  cudaDeviceProp properties{};
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDevice(&device));
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDeviceProperties(&properties, device));
+  machine_ = fmt::format("{}, cuDNN {}", properties.name, library_->cudnnGetVersion());
   return ToStatus(*library_, library_->cudnnSetStream(handle_, stream_), "cudnnSetStream");
+}
+
+// Null where the engine computes something else, takes too much workspace or is not for
+// these sizes.
+Result<std::unique_ptr<ConvolutionPlan>> Cudnn::MakePlan(const ConvolutionProblem& problem,
+                                                         CudnnDescriptor configuration) {
+  WSI_ASSIGN_OR_RETURN(const std::vector<cudnnBackendNumericalNote_t> notes,
+                       NotesOf(*library_, configuration));
+  std::unique_ptr<ConvolutionPlan> none;
+  if (!IsFit(notes, problem.dtype)) return none;
+  WSI_ASSIGN_OR_RETURN(CudnnDescriptor plan,
+                       CudnnDescriptor::Make(*library_, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR));
+  WSI_RETURN_IF_ERROR(plan.Set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_));
+  WSI_RETURN_IF_ERROR(plan.Set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration));
+  if (!plan.Finalize().ok()) return none;  // Offered, but not for these sizes.
+  int64_t workspace = 0;
+  WSI_RETURN_IF_ERROR(
+      plan.Get(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace).status());
+  if (workspace > kMostWorkspace) return none;
+  return std::unique_ptr<ConvolutionPlan>(new ConvolutionPlan(
+      *library_, handle_, std::move(configuration), std::move(plan), workspace));
 }
 
 Status Cudnn::AddPlans(const ConvolutionProblem& problem, cudnnBackendHeurMode_t mode, size_t most,
@@ -127,26 +147,14 @@ Status Cudnn::AddPlans(const ConvolutionProblem& problem, cudnnBackendHeurMode_t
   if (!configurations.ok()) return {};
   for (CudnnDescriptor& configuration : *configurations) {
     if (plans.size() >= most) break;
-    WSI_ASSIGN_OR_RETURN(const std::vector<cudnnBackendNumericalNote_t> notes,
-                         NotesOf(*library_, configuration));
-    if (!IsFit(notes, problem.dtype)) continue;
-    WSI_ASSIGN_OR_RETURN(CudnnDescriptor plan,
-                         CudnnDescriptor::Make(*library_, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR));
-    WSI_RETURN_IF_ERROR(plan.Set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, handle_));
-    WSI_RETURN_IF_ERROR(plan.Set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, configuration));
-    if (!plan.Finalize().ok()) continue;  // Offered, but not for these sizes.
-    int64_t workspace = 0;
-    WSI_RETURN_IF_ERROR(
-        plan.Get(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace)
-            .status());
-    if (workspace > kMostWorkspace) continue;
-    plans.push_back(std::unique_ptr<ConvolutionPlan>(new ConvolutionPlan(
-        *library_, handle_, std::move(configuration), std::move(plan), workspace)));
+    WSI_ASSIGN_OR_RETURN(std::unique_ptr<ConvolutionPlan> plan,
+                         MakePlan(problem, std::move(configuration)));
+    if (plan) plans.push_back(std::move(plan));
   }
   return {};
 }
 
-Result<std::unique_ptr<ConvolutionPlan>> Cudnn::Fastest(const ConvolutionProblem& p, Plans plans) {
+Result<Cudnn::Fastest> Cudnn::FindFastest(const ConvolutionProblem& p, const Plans& plans) {
   const Bytes element = DTypeBytes(p.dtype);
   const Bytes result = DTypeBytes(p.result);
   const Bytes widest = std::max(element, result);
@@ -159,7 +167,7 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::Fastest(const ConvolutionProblem
   WSI_ASSIGN_OR_RETURN(Event start, MakeEvent(true));
   WSI_ASSIGN_OR_RETURN(Event stop, MakeEvent(true));
   auto memory = MakeDeviceArena(work_at + kMostWorkspace);
-  if (!memory.ok()) return std::move(plans.front());
+  if (!memory.ok()) return Fastest();
   std::byte* base = (*memory)->data();
   // Small numbers: zeros would flatter.
   WSI_RETURN_IF_CUDA_ERROR(cudaMemsetAsync(base, 0x2c, static_cast<size_t>(work_at), stream_));
@@ -168,8 +176,7 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::Fastest(const ConvolutionProblem
       .w = base + x_bytes,
       .y = base + x_bytes + w_bytes,
       .bias = p.bias ? base + x_bytes + w_bytes + y_bytes : nullptr};
-  size_t best = 0;
-  float best_ms = std::numeric_limits<float>::infinity();
+  Fastest best;
   for (size_t i = 0; i < plans.size(); ++i) {
     if (!plans[i]->Run(operands, base + work_at).ok()) continue;
     WSI_RETURN_IF_CUDA_ERROR(cudaEventRecord(start.get(), stream_));
@@ -180,17 +187,48 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::Fastest(const ConvolutionProblem
     WSI_RETURN_IF_CUDA_ERROR(cudaStreamSynchronize(stream_));
     float ms = 0;
     WSI_RETURN_IF_CUDA_ERROR(cudaEventElapsedTime(&ms, start.get(), stop.get()));
-    if (ms >= best_ms) continue;
-    best = i;
-    best_ms = ms;
+    if (!best.ms || ms < 2 * *best.ms) best = {i, ms / 2};
   }
-  return std::move(plans[best]);
+  ++timed_problems_;
+  return best;
 }
 
-Result<const ConvolutionPlan*> Cudnn::Plan(const ConvolutionProblem& problem) {
-  const auto found = plans_.find(problem);
-  if (found != plans_.end()) return found->second.get();
-  WSI_RETURN_IF_ERROR(Open());
+std::string Cudnn::KeyOf(const ConvolutionProblem& problem) const {
+  return fmt::format("{}, workspace at most {}: {}", machine_, kMostWorkspace, problem.ToText());
+}
+
+Status Cudnn::Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan,
+                   std::string_view origin) {
+  WSI_ASSIGN_OR_RETURN(const EngineChoice choice, ChoiceOf(*library_, plan.configuration_));
+  choices_.push_back(fmt::format("{}: engine {}, workspace {}, {}", problem.ToText(), choice.engine,
+                                 FormatBytes(plan.workspace_bytes()), origin));
+  return {};
+}
+
+// What an earlier run found; null where none did.
+Result<std::unique_ptr<ConvolutionPlan>> Cudnn::KeptPlan(const ConvolutionProblem& problem) {
+  const std::string key = KeyOf(problem);
+  std::unique_ptr<ConvolutionPlan> none;
+  const std::optional<EngineChoice> choice = cache_.Find(key);
+  if (!choice) return none;
+  WSI_ASSIGN_OR_RETURN(const CudnnDescriptor graph,
+                       MakeConvolutionGraph(*library_, handle_, problem));
+  auto configuration = ConfigurationOf(*library_, graph, *choice);
+  if (!configuration.ok()) {
+    cache_.Distrust(key, configuration.status().message());
+    return none;
+  }
+  WSI_ASSIGN_OR_RETURN(std::unique_ptr<ConvolutionPlan> plan,
+                       MakePlan(problem, std::move(configuration).value()));
+  if (plan) {
+    WSI_RETURN_IF_ERROR(Note(problem, *plan, "kept from an earlier run"));
+  } else {
+    cache_.Distrust(key, "its engine does not compute this");
+  }
+  return plan;
+}
+
+Result<std::unique_ptr<ConvolutionPlan>> Cudnn::ChoosePlan(const ConvolutionProblem& problem) {
   const bool timed = problem.Flops() >= kTimedFlops;
   Plans plans;
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
@@ -201,10 +239,32 @@ Result<const ConvolutionPlan*> Cudnn::Plan(const ConvolutionProblem& problem) {
   if (plans.empty()) {
     return DeviceError("cuDNN has no engine for it that gives the same bits in every run");
   }
-  std::unique_ptr<ConvolutionPlan> plan = std::move(plans.front());
+  Fastest fastest;
   if (plans.size() > 1) {
-    plans.front() = std::move(plan);
-    WSI_ASSIGN_OR_RETURN(plan, Fastest(problem, std::move(plans)));
+    WSI_ASSIGN_OR_RETURN(fastest, FindFastest(problem, plans));
+  }
+  std::unique_ptr<ConvolutionPlan> plan = std::move(plans[fastest.index]);
+  if (fastest.ms) {
+    WSI_ASSIGN_OR_RETURN(const EngineChoice choice, ChoiceOf(*library_, plan->configuration_));
+    cache_.Keep(KeyOf(problem), choice);
+  }
+  WSI_RETURN_IF_ERROR(Note(problem, *plan,
+                           fastest.ms ? fmt::format("{:.3f} ms, number {} of {}", *fastest.ms,
+                                                    fastest.index + 1, plans.size())
+                                      : "the heuristics' first"));
+  return plan;
+}
+
+Result<const ConvolutionPlan*> Cudnn::Plan(const ConvolutionProblem& problem) {
+  const auto found = plans_.find(problem);
+  if (found != plans_.end()) return found->second.get();
+  WSI_RETURN_IF_ERROR(Open());
+  std::unique_ptr<ConvolutionPlan> plan;
+  if (problem.Flops() >= kTimedFlops) {
+    WSI_ASSIGN_OR_RETURN(plan, KeptPlan(problem));
+  }
+  if (!plan) {
+    WSI_ASSIGN_OR_RETURN(plan, ChoosePlan(problem));
   }
   return plans_.emplace(problem, std::move(plan)).first->second.get();
 }

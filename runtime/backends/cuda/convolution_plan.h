@@ -4,10 +4,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "runtime/backends/cuda/compile.h"
 #include "runtime/backends/cuda/cudnn_descriptor.h"
+#include "runtime/backends/cuda/engine_cache.h"
 #include "runtime/base/dtype.h"
 
 namespace wsi::cuda {
@@ -32,6 +34,8 @@ struct ConvolutionProblem {
   int64_t OutputElements() const;
   int64_t WeightElements() const;
   double Flops() const;
+  // All of it in one line: equal texts are equal problems.
+  std::string ToText() const;
 };
 
 // Where the tensors are: x or dx, w or dw, y or dy.
@@ -69,7 +73,8 @@ class ConvolutionPlan {
 // every run are left out, as are those that compute in less than fp32 or transform tiles.
 class Cudnn {
  public:
-  explicit Cudnn(cudaStream_t stream) : stream_(stream) {}
+  // What timing chooses is kept in `cache`.
+  Cudnn(cudaStream_t stream, EngineCache cache) : stream_(stream), cache_(std::move(cache)) {}
   ~Cudnn();
   Cudnn(const Cudnn&) = delete;
   Cudnn& operator=(const Cudnn&) = delete;
@@ -77,18 +82,38 @@ class Cudnn {
   // The fastest of the first few plans where the problem is large enough to be worth
   // timing, else the first. Lives as long as this object. kDevice where there is none.
   Result<const ConvolutionPlan*> Plan(const ConvolutionProblem& problem);
+  // A line for each plan: its problem, engine, workspace and where the choice is from.
+  const std::vector<std::string>& choices() const { return choices_; }
+  // Problems that were timed, not found in the cache.
+  int64_t timed_problems() const { return timed_problems_; }
 
  private:
   using Plans = std::vector<std::unique_ptr<ConvolutionPlan>>;
+  // Of several plans; not measured where there was no room to.
+  struct Fastest {
+    size_t index = 0;
+    std::optional<float> ms;
+  };
   Status Open();
+  Result<std::unique_ptr<ConvolutionPlan>> MakePlan(const ConvolutionProblem& problem,
+                                                    CudnnDescriptor configuration);
   Status AddPlans(const ConvolutionProblem& problem, cudnnBackendHeurMode_t mode, size_t most,
                   Plans& plans);
-  Result<std::unique_ptr<ConvolutionPlan>> Fastest(const ConvolutionProblem& problem, Plans plans);
+  Result<Fastest> FindFastest(const ConvolutionProblem& problem, const Plans& plans);
+  std::string KeyOf(const ConvolutionProblem& problem) const;
+  Result<std::unique_ptr<ConvolutionPlan>> KeptPlan(const ConvolutionProblem& problem);
+  Result<std::unique_ptr<ConvolutionPlan>> ChoosePlan(const ConvolutionProblem& problem);
+  Status Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan,
+              std::string_view origin);
 
   cudaStream_t stream_;
+  EngineCache cache_;
+  std::string machine_;                  // What choices hold for: device and version.
   std::optional<CudnnLibrary> library_;  // Opened when first needed.
   cudnnHandle_t handle_ = nullptr;
   std::map<ConvolutionProblem, std::unique_ptr<ConvolutionPlan>> plans_;
+  std::vector<std::string> choices_;
+  int64_t timed_problems_ = 0;
 };
 
 }  // namespace wsi::cuda

@@ -1,6 +1,7 @@
 #include "runtime/backends/cuda/cuda_backend.h"
 
 #include <fmt/format.h>
+#include <nvtx3/nvToolsExt.h>
 
 #include <cstdlib>
 
@@ -22,7 +23,7 @@ class CudaBackend final : public Backend {
  public:
   CudaBackend(cuda::Stream stream, const CudaOptions& options)
       : stream_(std::move(stream)),
-        cudnn_(stream_.get()),
+        cudnn_(stream_.get(), cuda::EngineCache(options.cache_folder, options.log)),
         programs_(options.cache_folder),
         context_{.stream = stream_.get(),
                  .scratch = scratch_,
@@ -36,6 +37,8 @@ class CudaBackend final : public Backend {
     WSI_RETURN_IF_CUDA_ERROR(
         cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
     context_.is_hopper = major == kLeastMajor;
+    WSI_ASSIGN_OR_RETURN(const DeviceMemory memory, MeasureDevice());
+    used_before_ = memory.total - memory.free;
     return faults_.Allocate();
   }
 
@@ -55,6 +58,27 @@ class CudaBackend final : public Backend {
   Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override {
     return cuda::MakePinnedArena(bytes, &reserved_);
   }
+
+  Result<DeviceMemory> MeasureDevice() const override {
+    size_t free = 0;
+    size_t total = 0;
+    WSI_RETURN_IF_CUDA_ERROR(cudaMemGetInfo(&free, &total));
+    return DeviceMemory{.free = static_cast<Bytes>(free),
+                        .total = static_cast<Bytes>(total),
+                        .used_before = used_before_};
+  }
+
+  bool CanCapture() const override { return true; }
+  Status BeginCapture(std::span<Lane* const> lanes) override {
+    std::vector<cudaStream_t> streams;
+    for (Lane* lane : lanes) streams.push_back(static_cast<cuda::StreamLane*>(lane)->stream());
+    return capture_.Begin(std::move(streams));
+  }
+  Result<std::unique_ptr<CapturedWork>> EndCapture() override { return capture_.End(); }
+
+  // Without a profiler each is a call of an empty function.
+  void BeginRange(const char* name) override { nvtxRangePushA(name); }
+  void EndRange() override { nvtxRangePop(); }
 
   Status SetEventCount(int events) override { return events_.SetCount(events); }
   // Events take their order from the streams that record and wait.
@@ -84,6 +108,8 @@ class CudaBackend final : public Backend {
 
   Bytes private_bytes() const override { return scratch_.bytes() + programs_.code_bytes(); }
 
+  std::vector<std::string> Choices() const override { return cudnn_.choices(); }
+
   std::vector<std::string_view> SupportedOps() const override {
     std::vector<std::string_view> ops;
     for (const cuda::KernelEntry& entry : cuda::KernelTable()) {
@@ -101,6 +127,8 @@ class CudaBackend final : public Backend {
   cuda::ProgramCache programs_;
   cuda::Context context_;
   cuda::Events events_;
+  cuda::StreamCapture capture_;
+  Bytes used_before_ = 0;
   Bytes reserved_ = 0;  // The sizes of the host arenas there are.
 };
 

@@ -3,6 +3,7 @@
 // start on machines without them.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -13,8 +14,11 @@ namespace wsi {
 
 struct CudaOptions {
   int device = 0;
-  // Where compiled pointwise programs are kept between runs; empty: nowhere.
+  // Where compiled pointwise programs and choices of cuDNN's engines are kept between
+  // runs; empty: nowhere.
   std::string cache_folder = {};
+  // Gets a line where something is wrong that costs time only; may be empty.
+  std::function<void(const std::string& line)> log = {};
 };
 
 // kDevice, naming what is missing, on a machine or in a build without CUDA.

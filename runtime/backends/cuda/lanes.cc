@@ -38,6 +38,46 @@ cudaEvent_t Events::at(int event) const {
   return known ? events_[static_cast<size_t>(event)].get() : nullptr;
 }
 
+Result<std::unique_ptr<CapturedWork>> StreamGraph::Make(cudaGraph_t graph, cudaStream_t stream) {
+  cudaGraphExec_t executable = nullptr;
+  const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  WSI_RETURN_IF_ERROR(ToStatus(error, "cudaGraphInstantiate"));
+  return std::unique_ptr<CapturedWork>(new StreamGraph(executable, stream));
+}
+
+Status StreamCapture::Begin(std::vector<cudaStream_t> streams) {
+  WSI_CHECK(!streams.empty());
+  if (!event_) {
+    WSI_ASSIGN_OR_RETURN(event_, MakeEvent(false));
+  }
+  streams_ = std::move(streams);
+  WSI_RETURN_IF_CUDA_ERROR(cudaStreamBeginCapture(streams_[0], cudaStreamCaptureModeThreadLocal));
+  WSI_RETURN_IF_CUDA_ERROR(cudaEventRecord(event_.get(), streams_[0]));
+  for (size_t i = 1; i < streams_.size(); ++i) {
+    WSI_RETURN_IF_CUDA_ERROR(cudaStreamWaitEvent(streams_[i], event_.get()));
+  }
+  return {};
+}
+
+// Ends the capture whatever happens, or the streams could not be used again.
+Result<std::unique_ptr<CapturedWork>> StreamCapture::End() {
+  cudaError_t joined = cudaSuccess;
+  for (size_t i = 1; i < streams_.size() && joined == cudaSuccess; ++i) {
+    joined = cudaEventRecord(event_.get(), streams_[i]);
+    if (joined == cudaSuccess) joined = cudaStreamWaitEvent(streams_[0], event_.get());
+  }
+  cudaGraph_t graph = nullptr;
+  const cudaError_t ended = cudaStreamEndCapture(streams_[0], &graph);
+  if (joined != cudaSuccess || ended != cudaSuccess) {
+    cudaGetLastError();
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    WSI_RETURN_IF_ERROR(ToStatus(joined, "join of captured streams"));
+    return ToStatus(ended, "cudaStreamEndCapture");
+  }
+  return StreamGraph::Make(graph, streams_[0]);
+}
+
 // Nothing may refer to the lane any more.
 StreamLane::~StreamLane() { cudaStreamSynchronize(stream_); }
 
@@ -54,22 +94,21 @@ Status StreamLane::Copy(std::byte* to, const std::byte* from, Bytes bytes) {
 }
 
 void StreamLane::RunTask(void* task) {
-  const std::unique_ptr<Task> owned(static_cast<Task*>(task));
-  StreamLane& lane = *owned->lane;
+  const Task& called = *static_cast<Task*>(task);
+  StreamLane& lane = *called.lane;
   {
     const std::lock_guard lock(lane.mutex_);
     if (!lane.task_error_.ok()) return;
   }
-  Status status = owned->task->Run();
+  Status status = called.task->Run();
   const std::lock_guard lock(lane.mutex_);
   lane.task_error_ = std::move(status);
 }
 
 Status StreamLane::Call(HostTask& task) {
-  auto owned = std::make_unique<Task>(Task{this, &task});
-  WSI_RETURN_IF_CUDA_ERROR(cudaLaunchHostFunc(stream_, RunTask, owned.get()));
-  (void)owned.release();  // RunTask's now.
-  return {};
+  std::unique_ptr<Task>& kept = tasks_[&task];
+  if (!kept) kept = std::make_unique<Task>(Task{this, &task});
+  return WSI_CUDA_STATUS(cudaLaunchHostFunc(stream_, RunTask, kept.get()));
 }
 
 Status StreamLane::Record(int event) {

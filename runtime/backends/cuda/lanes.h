@@ -3,6 +3,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -37,6 +38,38 @@ class Events {
   std::vector<Event> events_;
 };
 
+struct DestroyGraph {
+  void operator()(cudaGraphExec_t graph) const { cudaGraphExecDestroy(graph); }
+};
+// A graph of the work of several streams.
+class StreamGraph final : public CapturedWork {
+ public:
+  // Takes the graph over; `stream` is where it runs.
+  static Result<std::unique_ptr<CapturedWork>> Make(cudaGraph_t graph, cudaStream_t stream);
+  Status Enqueue() override { return WSI_CUDA_STATUS(cudaGraphLaunch(graph_.get(), stream_)); }
+
+ private:
+  StreamGraph(cudaGraphExec_t graph, cudaStream_t stream) : graph_(graph), stream_(stream) {}
+
+  std::unique_ptr<CUgraphExec_st, DestroyGraph> graph_;
+  cudaStream_t stream_;
+};
+
+// Keeps what is enqueued on several streams, the first of which everything begins and ends
+// on:
+//
+//   first   fork --------------------------- join
+//   second    `----- copies -----------------'
+class StreamCapture {
+ public:
+  Status Begin(std::vector<cudaStream_t> streams);
+  Result<std::unique_ptr<CapturedWork>> End();
+
+ private:
+  std::vector<cudaStream_t> streams_;
+  Event event_;
+};
+
 // Work is enqueued at once and runs in the stream's order. A kernel that cannot be
 // launched fails its Launch; what fails while it runs is reported by Synchronize, up to
 // which later work of the lane still runs.
@@ -56,6 +89,7 @@ class StreamLane final : public Lane {
   Status Wait(int event) override;
   Status Mark(double* seconds) override;
   Status Synchronize() override;
+  cudaStream_t stream() const { return stream_; }
 
  private:
   struct Task {
@@ -79,6 +113,8 @@ class StreamLane final : public Lane {
   double origin_seconds_ = 0;
   std::vector<Timed> marks_;
   size_t marks_used_ = 0;
+  // Those that were called, which replays call again.
+  std::map<HostTask*, std::unique_ptr<Task>> tasks_;
   std::mutex mutex_;
   Status task_error_;  // Guarded by mutex_.
 };
