@@ -103,34 +103,39 @@ int64_t StepOf(const std::string& name) {
   return error == std::errc() && rest == end ? step : -1;
 }
 
-// Whether every training step leaves zeros in it, as in the sums of accumulated gradients.
-bool IsZeroBetweenSteps(const plan::Plan& plan, const plan::Persistent& persistent) {
+}  // namespace
+
+bool IsZeroBetweenSteps(const plan::Plan& plan, int i) {
+  const plan::Persistent& persistent = plan.persistents(i);
   const int train = FindProgram(plan, "train");
   if (train < 0 || !persistent.optimizer_state()) return false;
   int32_t buffer = plan.values(persistent.value()).buffer();
   const auto& instructions = plan.programs(train).instructions();
-  for (auto i = instructions.rbegin(); i != instructions.rend(); ++i) {
-    if (i->has_copy() && i->copy().to() == buffer) buffer = i->copy().from();
-    for (const int32_t output : i->launch().outputs()) {
+  for (auto at = instructions.rbegin(); at != instructions.rend(); ++at) {
+    if (at->has_copy() && at->copy().to() == buffer) buffer = at->copy().from();
+    for (const int32_t output : at->launch().outputs()) {
       if (output < 0 || plan.values(output).buffer() != buffer) continue;
-      return i->launch().op() == "Fill" &&
-             AttributesOf(i->launch().attributes()).Float("value", 1) == 0;
+      return at->launch().op() == "Fill" &&
+             AttributesOf(at->launch().attributes()).Float("value", 1) == 0;
     }
   }
   return false;
 }
 
-bool IsOfKind(const plan::Plan& plan, const plan::Persistent& persistent, PersistentKind kind) {
+namespace {
+
+bool IsOfKind(const plan::Plan& plan, int i, PersistentKind kind) {
+  const plan::Persistent& persistent = plan.persistents(i);
   const plan::Role role = plan.values(persistent.value()).role();
   if (role != plan::ROLE_PARAMETER && role != plan::ROLE_STATE) return false;
-  if (IsZeroBetweenSteps(plan, persistent)) return false;
+  if (IsZeroBetweenSteps(plan, i)) return false;
   return persistent.optimizer_state() == (kind == PersistentKind::kOptimizer);
 }
 
 std::vector<int> IndicesOfKind(const plan::Plan& plan, PersistentKind kind) {
   std::vector<int> indices;
   for (int i = 0; i < plan.persistents_size(); ++i) {
-    if (IsOfKind(plan, plan.persistents(i), kind)) indices.push_back(i);
+    if (IsOfKind(plan, i, kind)) indices.push_back(i);
   }
   return indices;
 }

@@ -43,6 +43,10 @@ enum class PersistentKind : uint8_t {
   kOptimizer,  // moments; not accumulators, which are zero between steps
 };
 
+// Whether every training step leaves zeros in plan.persistents(i), as in the sums of
+// accumulated gradients.
+bool IsZeroBetweenSteps(const plan::Plan& plan, int i);
+
 // Writes the executor's persistent values of one kind, under ONNX names and shapes.
 Status SaveWeights(const std::string& path, Executor& executor, PersistentKind kind,
                    OutputOptions options);

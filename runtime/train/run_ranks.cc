@@ -8,6 +8,7 @@
 
 #include "runtime/comm/agreement.h"
 #include "runtime/plan/plan.pb.h"
+#include "runtime/train/checkpoint.h"
 
 namespace wsi {
 namespace {
@@ -40,6 +41,14 @@ void Unpack(const std::string& bytes, std::vector<SlidePrediction>& predictions)
   }
 }
 
+template <typename T>
+Status GatherSum(Communicator& communicator, std::span<T> values) {
+  WSI_RETURN_IF_ERROR(communicator.Mean(values, SumOrder::kByRanks));
+  const T ranks = communicator.rank() == 0 ? static_cast<T>(communicator.size()) : T(0);
+  for (T& value : values) value = ranks == 0 ? T(0) : value * ranks;
+  return {};
+}
+
 }  // namespace
 
 std::vector<int64_t> ShareOfRank(std::span<const int64_t> rows, int64_t batch, int rank,
@@ -64,6 +73,19 @@ Status BroadcastPersistents(Communicator& communicator, Executor& executor, Shar
     WSI_ASSIGN_OR_RETURN(Tensor tensor, executor.ReadPersistent(i));
     WSI_RETURN_IF_ERROR(communicator.Broadcast(tensor.bytes(), 0));
     if (communicator.rank() != 0) WSI_RETURN_IF_ERROR(executor.WritePersistent(i, tensor));
+  }
+  return {};
+}
+
+Status GatherAccumulators(Communicator& communicator, Executor& executor) {
+  const plan::Plan& plan = executor.plan();
+  for (int i = 0; i < plan.persistents_size(); ++i) {
+    if (!IsZeroBetweenSteps(plan, i)) continue;
+    WSI_ASSIGN_OR_RETURN(Tensor tensor, executor.ReadPersistent(i));
+    WSI_RETURN_IF_ERROR(tensor.dtype() == DType::kF64
+                            ? GatherSum(communicator, tensor.data<double>())
+                            : GatherSum(communicator, tensor.data<float>()));
+    WSI_RETURN_IF_ERROR(executor.WritePersistent(i, tensor));
   }
   return {};
 }

@@ -25,6 +25,15 @@ enum class SharedState : uint8_t {
 // Gives every rank rank 0's persistent values. Collective.
 Status BroadcastPersistents(Communicator& communicator, Executor& executor, SharedState which);
 
+// Makes rank 0's accumulators the sums over all ranks, in their order, and the others' zero. Behind
+// each micro-step but the last, so that gradients add up one by one as on one rank:
+//
+//   rank 0   a + g0 ─┐ sum >  a + g0 + g1 ── + g2 ─┐ sum > ...
+//   rank 1   0 + g1 ─┘        0 ──────────── + g3 ─┘
+//
+// Exact where the number of ranks is a power of two. Collective.
+Status GatherAccumulators(Communicator& communicator, Executor& executor);
+
 // Predict of a part of `rows` on each rank; all predictions on every rank, in the order of
 // `rows`. Collective: an error is that of the first rank that failed, on every rank.
 Result<std::vector<SlidePrediction>> PredictOnRanks(Communicator& communicator, Executor& executor,

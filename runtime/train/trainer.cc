@@ -176,6 +176,8 @@ Result<bool> Trainer::MicroStep() {
   const bool is_last = micro_step_ + 1 == accumulation_;
   WSI_ASSIGN_OR_RETURN(const double loss,
                        executor_->Run(program_, is_last ? kAllPhases : kNoUpdate));
+  const bool in_order = ranks_->size() > 1 && executor_->plan().deterministic();
+  if (in_order && !is_last) WSI_RETURN_IF_ERROR(GatherAccumulators(*ranks_, *executor_));
   WSI_RETURN_IF_ERROR(ShareLoss(loss));
   micro_step_ = is_last ? 0 : micro_step_ + 1;
   if (is_last) {

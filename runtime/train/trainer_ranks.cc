@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <thread>
 #include <type_traits>
 
 #include "runtime/comm/agreement.h"
@@ -12,6 +14,11 @@
 #include "runtime/train/trainer.h"
 
 namespace wsi {
+namespace {
+
+constexpr auto kTellerPatience = std::chrono::seconds(1);
+
+}  // namespace
 
 // This rank's share of the epoch behind its first `skip` samples.
 Status Trainer::EnqueueEpoch(int64_t epoch, int64_t skip) {
@@ -65,7 +72,11 @@ void Trainer::ReportFailure(const Status& status) {
   PeerFailure failure = {ranks_->rank(), status.message()};
   if (status.code() == ErrorCode::kPeer) failure.rank = ranks_->failure().rank;
   const Result<bool> first = status_.Fail(failure, ranks_->rank());
-  if (first.ok() && !*first) return;
+  if (first.ok() && !*first) {
+    // Whoever came first may still be writing; it ends this one.
+    std::this_thread::sleep_for(kTellerPatience);
+    return;
+  }
   fmt::print(stderr, "wsirun: rank {}: behind step {}: {}\n", ranks_->rank(), state_.step,
              status.message());
   if (first.ok()) return;
