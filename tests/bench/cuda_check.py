@@ -6,6 +6,7 @@ usage: cuda_check.py --bin FOLDER [--out FOLDER] [--suite] [--goldens FOLDER] [-
   --out      where logs go (default: a new folder)
   --suite    every operator against the fp64 reference
   --goldens  the shared goldens' folder: gradients against PyTorch's, fp32
+  --precision  gradients of ResNet-50 in fp16 and bf16 against fp32 at this image side
   --bench    ResNet-50, fp16, batch 1, one training step at these image sides
 """
 import argparse
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import numpy as np
 
 MODELS = ("resnet18", "vgg11_bn", "mobilenet_v2", "unet_norms", "vit_tiny", "timm_dla34")
 
@@ -110,12 +113,54 @@ def bench(a):
                 print(text)
 
 
+def tensors(path):
+    """The float tensors of a safetensors file, by name, as fp64."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        data = file.read()
+    kinds = {"F32": np.float32, "F16": np.float16, "F64": np.float64}
+    return {name: np.frombuffer(data, kinds[t["dtype"]], offset=t["data_offsets"][0],
+                                count=int(np.prod(t["shape"]))).astype(np.float64)
+            for name, t in header.items() if name != "__metadata__"}
+
+
+def precision(a):
+    """ResNet-50's gradients in fp16 and bf16 against fp32's: the cosine of each parameter's."""
+    with tempfile.TemporaryDirectory() as folder:
+        call(f"{a.bin}/wsi-model", "resnet50", "-o", f"{folder}/m.onnx", "--classes", "3")
+        rng = np.random.default_rng(7)
+        np.save(f"{folder}/x.npy", rng.standard_normal((1, 3, a.precision, a.precision), np.float32))
+        np.save(f"{folder}/y.npy", np.array([1], np.int64))
+        want = None
+        for kind in ("fp32", "fp16", "bf16"):
+            code, text = call(f"{a.bin}/wsic", "compile", f"{folder}/m.onnx", "-o", f"{folder}/m.plan",
+                              "--input-size", f"{a.precision}x{a.precision}", "--device", "cuda",
+                              "--precision", kind, "--norm", "train", "--force")
+            if code == 0:
+                code, text = call(f"{a.bin}/wsirun", "grad", f"{folder}/m.plan", "--input",
+                                  f"{folder}/x.npy", "--target", f"{folder}/y.npy", "-o",
+                                  f"{folder}/g.safetensors", "--json", "--force")
+            if code != 0:
+                print(f"precision {kind}: exit {code}: {text.strip()[-300:]}")
+                continue
+            got = tensors(f"{folder}/g.safetensors")
+            if want is None:
+                want = got
+                continue
+            cosines = {n: float(g @ want[n] / (np.linalg.norm(g) * np.linalg.norm(want[n]) + 1e-300))
+                       for n, g in got.items()}
+            worst = sorted(cosines, key=cosines.get)[:5]
+            print(f"precision {kind}: {len(got)} gradients, {text.strip().splitlines()[-1][:60]}, "
+                  "least cosines " + ", ".join(f"{n} {cosines[n]:.5f}" for n in worst))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True)
     parser.add_argument("--out", default=None)
     parser.add_argument("--suite", action="store_true")
     parser.add_argument("--goldens")
+    parser.add_argument("--precision", type=int)
     parser.add_argument("--bench", type=int, nargs="*", default=[])
     a = parser.parse_args()
     a.out = a.out or tempfile.mkdtemp()
@@ -124,6 +169,8 @@ def main():
         suite(a)
     if a.goldens:
         goldens(a)
+    if a.precision:
+        precision(a)
     if a.bench:
         bench(a)
 

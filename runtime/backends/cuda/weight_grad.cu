@@ -27,7 +27,8 @@ struct Tile {
   static constexpr int kGroupPanels = kRowPanels / kGroupRows;
   static constexpr int kGroupColumns = kColumns * kGroupRows / 2;
   static constexpr int kStageElements = (kRowPanels + kColumnPanels) * kPanelElements;
-  static constexpr int kBytes = kStages * kStageElements * 2;
+  static constexpr int kBytes =
+      kStages * (kStageElements * 2 + static_cast<int>(sizeof(StageStarts)));
   static constexpr int kBlocks = 2 * kBytes <= 220 << 10 && kGroupPanels * kGroupColumns <= 128
                                      ? 2
                                      : 1;  // On a multiprocessor.
@@ -86,21 +87,65 @@ __device__ void StoreSums(const Geometry& g, int first_row, int first_column, bo
   }
 }
 
-template <int kColumns, Gather kGather>
-struct InputSideOf {
-  using Type = GatheredSide<kColumns, kGather>;
-  __device__ static Type Make(const Geometry& g, const uint16_t* x, int first, int64_t begin,
-                              int64_t end) {
-    return Type(g, x, first, begin, end);
+// A block's operands: loads a stage after the other.
+template <typename Tile, Gather kGather>
+class Operands {
+ public:
+  __device__ Operands(const Geometry& g, const uint16_t* x, const uint16_t* dy, int first_row,
+                      int first_column)
+      : g_(g),
+        begin_(blockIdx.y * g.chunk),
+        end_(min(g.positions, begin_ + g.chunk)),
+        stages_(DynamicShared()),
+        starts_(reinterpret_cast<StageStarts*>(stages_ + kStages * Tile::kStageElements)),
+        rows_(dy, g.rows, first_row, begin_, end_),
+        columns_(MakeColumns(x, first_column)) {}
+
+  __device__ int64_t steps() const { return (end_ - begin_ + kDepth - 1) / kDepth; }
+  __device__ const uint16_t* stage(int64_t step) const {
+    return stages_ + step % kStages * Tile::kStageElements;
   }
-};
-template <int kColumns>
-struct InputSideOf<kColumns, Gather::kPoint> {
-  using Type = PlainSide<kColumns, true>;
-  __device__ static Type Make(const Geometry& g, const uint16_t* x, int first, int64_t begin,
-                              int64_t end) {
-    return Type(x, g.channels, first, begin, end);
+
+  // All threads call it, for one step after the other. WANTS: the step's starts, a barrier ago.
+  __device__ void Load(int64_t step) {
+    uint16_t* at = stages_ + step % kStages * Tile::kStageElements;
+    rows_.Load(at);
+    at += Tile::kRows / kPanelColumns * kPanelElements;
+    if constexpr (kGather == Gather::kPoint) {
+      columns_.Load(at);
+    } else {
+      columns_.Load(at, starts_[step % kStages]);
+    }
   }
+
+  // One warp calls it for a step.
+  __device__ void MakeStarts(int64_t step) {
+    if constexpr (kGather != Gather::kPoint) {
+      static_assert(kDepth == 32);
+      const int lane = static_cast<int>(threadIdx.x) % 32;
+      StageStarts& to = starts_[step % kStages];
+      to.starts[lane] = StartOf(g_, begin_ + step * kDepth + lane, end_, &to.depths[lane]);
+    }
+  }
+
+ private:
+  static constexpr int kStages = Tile::kStages;
+  using Columns = std::conditional_t<kGather == Gather::kPoint, PlainSide<Tile::kColumns, true>,
+                                     GatheredSide<Tile::kColumns, kGather>>;
+  __device__ Columns MakeColumns(const uint16_t* x, int first_column) const {
+    if constexpr (kGather == Gather::kPoint) {
+      return Columns(x, g_.channels, first_column, begin_, end_);
+    } else {
+      return Columns(g_, x, first_column);
+    }
+  }
+
+  const Geometry& g_;
+  int64_t begin_, end_;
+  uint16_t* stages_;
+  StageStarts* starts_;
+  PlainSide<Tile::kRows, kGather != Gather::kAny> rows_;
+  Columns columns_;
 };
 
 // Grid: tiles, chunks. parts: [chunks, rows, columns].
@@ -108,22 +153,16 @@ template <typename T, typename Tile, Gather kGather>
 __global__ void __launch_bounds__(kThreads, Tile::kBlocks)
     WeightGradKernel(const Geometry g, const uint16_t* x, const uint16_t* dy, float* parts) {
   constexpr int kStages = Tile::kStages;
-  uint16_t* stages = DynamicShared();
+  constexpr int kAhead = kStages - 2;  // Steps from a stage's load to its products.
   const int first_row = static_cast<int>(blockIdx.x) % g.row_tiles * Tile::kRows;
   const int first_column = static_cast<int>(blockIdx.x) / g.row_tiles * Tile::kColumns;
-  const int64_t begin = blockIdx.y * g.chunk;
-  const int64_t end = min(g.positions, begin + g.chunk);
-  PlainSide<Tile::kRows, kGather != Gather::kAny> rows(dy, g.rows, first_row, begin, end);
-  auto columns = InputSideOf<Tile::kColumns, kGather>::Make(g, x, first_column, begin, end);
-  const auto load = [&](int64_t step) {
-    uint16_t* at = stages + step % kStages * Tile::kStageElements;
-    rows.Load(at);
-    columns.Load(at + Tile::kRows / kPanelColumns * kPanelElements);
-  };
-
-  const int64_t steps = (end - begin + kDepth - 1) / kDepth;
-  for (int64_t step = 0; step < kStages - 2; ++step) {
-    if (step < steps) load(step);
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  Operands<Tile, kGather> operands(g, x, dy, first_row, first_column);
+  if (warp <= kAhead) operands.MakeStarts(warp);
+  __syncthreads();
+  const int64_t steps = operands.steps();
+  for (int64_t step = 0; step < kAhead; ++step) {
+    if (step < steps) operands.Load(step);
     EndCopies();
   }
   float* part = parts + static_cast<int64_t>(blockIdx.y) * g.rows * g.columns;
@@ -132,16 +171,17 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks)
     typename Tile::Sums sums = {};
     const int64_t segment_end = min(steps, segment + kSteps);
     for (int64_t step = segment; step < segment_end; ++step) {
-      WaitForCopies<kStages - 3>();
+      WaitForCopies<kAhead - 1>();
       ShowToProducts();
       // All threads' copies of this stage are there, and the products of the step before
       // the last, whose stage is loaded next, are done.
       __syncthreads();
       BeginProducts();
-      MultiplyStage<T, Tile>(stages + step % kStages * Tile::kStageElements, sums);
+      MultiplyStage<T, Tile>(operands.stage(step), sums);
       EndProducts();
-      if (step + kStages - 2 < steps) load(step + kStages - 2);
+      if (step + kAhead < steps) operands.Load(step + kAhead);
       EndCopies();
+      if (warp == step % 8) operands.MakeStarts(step + kAhead + 1);
       WaitForProducts<1>();
     }
     WaitForProducts<0>();
@@ -261,15 +301,14 @@ Cut ChooseCut(const Geometry& g, Gather gather) {
 
 // False where a size does not fit.
 bool ReadGeometry(const Window& w, Geometry& g) {
-  constexpr int64_t kMost = int64_t{1} << 30;
+  constexpr int64_t kMost = int64_t{1} << 29;
   const int64_t columns = w.KernelPositions() * w.in_channels;
   if (columns > kMost || w.out_channels > kMost || w.batch > kMost) return false;
   g.positions = w.batch * w.OutPositions();
   g.rows = static_cast<int>(w.out_channels);
   g.columns = static_cast<int>(columns);
   g.channels = static_cast<int>(w.in_channels);
-  int64_t rest = kDepth;
-  for (size_t a = 3; a-- > 0;) {
+  for (size_t a = 0; a < 3; ++a) {
     const int64_t reach = w.out[a] * w.stride[a] + w.kernel[a] * w.dilation[a];
     if (reach > kMost || w.in[a] > kMost || w.pad_begin[a] > kMost) return false;
     g.in[a] = static_cast<int>(w.in[a]);
@@ -278,10 +317,7 @@ bool ReadGeometry(const Window& w, Geometry& g) {
     g.stride[a] = static_cast<int>(w.stride[a]);
     g.dilation[a] = static_cast<int>(w.dilation[a]);
     g.pad[a] = static_cast<int>(w.pad_begin[a]);
-    g.step[a + 1] = static_cast<int>(rest % w.out[a]);
-    rest /= w.out[a];
   }
-  g.step[0] = static_cast<int>(rest);
   return true;
 }
 
@@ -294,8 +330,7 @@ Gather GatherOf(const Window& w) {
   const Index3 one{1, 1, 1};
   const bool point = w.KernelPositions() == 1 && w.stride == one && w.pad_begin == none;
   if (point && w.in == w.out) return Gather::kPoint;
-  const bool small = w.batch * w.InPositions() <= std::numeric_limits<int32_t>::max();
-  return plane && small ? Gather::kPlane : Gather::kAny;
+  return plane ? Gather::kPlane : Gather::kAny;
 }
 
 }  // namespace
@@ -303,7 +338,7 @@ Gather GatherOf(const Window& w) {
 KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Context& context) {
   Geometry g{};
   if (window.batch * window.OutPositions() == 0) return CompileError(launch, "dy is empty");
-  if (!ReadGeometry(window, g)) return CompileError(launch, "a size is above 2^30");
+  if (!ReadGeometry(window, g)) return CompileError(launch, "a size is above 2^29");
   const Gather gather = GatherOf(window);
   const bool half = launch.inputs[0].dtype == DType::kF16;
   const Cut cut = half ? ChooseCut<__half>(g, gather) : ChooseCut<__nv_bfloat16>(g, gather);

@@ -18,13 +18,12 @@ struct WeightGradGeometry {
   int channels;       // Of the input.
   int row_tiles;
   int in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
-  int step[4];  // kDepth positions further: in images, and along the axes.
 };
 
 // How x is gathered.
 enum class Gather {
   kPoint,   // A position's output reads its own input: packs of 8 channels.
-  kPlane,   // Two axes, below 2^31 inputs: packs of 8 channels.
+  kPlane,   // Two axes: packs of 8 channels.
   kNarrow,  // Two axes, at most 4 channels: packs of 4.
   kAny,     // Element by element; dy too.
 };
@@ -87,58 +86,62 @@ struct PlainSide {
   }
 };
 
-// A position's image and place in the output.
-struct Cursor {
-  int at[4];
-  __device__ void Set(const WeightGradGeometry& g, int64_t position) {
+// Where the window of a position begins in x: one for each row of a stage, shared by the
+// threads that load the row's packs.
+struct alignas(16) WindowStart {
+  int64_t element;  // Of x; may lie in the padding before it.
+  int at[2];        // Along the last two axes; behind all taps' reach where there is none.
+};
+inline constexpr int kBehind = 1 << 30;
+
+__device__ inline WindowStart StartOf(const WeightGradGeometry& g, int64_t position, int64_t end,
+                                      int* depth) {
+  int at[3];
+  int64_t rest = position;
+#pragma unroll
+  for (int a = 2; a >= 0; --a) {
+    at[a] = static_cast<int>(rest % g.out[a]) * g.stride[a] - g.pad[a];
+    rest /= g.out[a];
+  }
+  *depth = at[0];
+  const int64_t row = ((rest * g.in[0] + at[0]) * g.in[1] + at[1]) * g.in[2] + at[2];
+  return {row * g.channels, {position < end ? at[1] : kBehind, at[2]}};
+}
+
+// What a column of the gathered matrix reads: how far its tap and channel are from a
+// window's start.
+struct Column {
+  int tap[3];
+  int64_t element;
+  __device__ static Column Of(const WeightGradGeometry& g, int tap, int channel) {
+    Column c;
+    const bool inside = tap < g.columns / g.channels;
 #pragma unroll
     for (int a = 2; a >= 0; --a) {
-      at[a + 1] = static_cast<int>(position % g.out[a]);
-      position /= g.out[a];
+      c.tap[a] = tap % g.kernel[a] * g.dilation[a];
+      tap /= g.kernel[a];
     }
-    at[0] = static_cast<int>(position);
+    const int64_t row = (static_cast<int64_t>(c.tap[0]) * g.in[1] + c.tap[1]) * g.in[2] + c.tap[2];
+    c.element = row * g.channels + channel;
+    if (!inside) c.tap[1] = kBehind;
+    return c;
   }
-  // kDepth positions further. kFirst: the first axis that is more than one position.
-  template <int kFirst>
-  __device__ void Advance(const WeightGradGeometry& g) {
-    int carry = 0;
-#pragma unroll
-    for (int a = 2; a >= kFirst; --a) {
-      at[a + 1] += g.step[a + 1] + carry;
-      carry = at[a + 1] >= g.out[a] ? 1 : 0;
-      if (carry != 0) at[a + 1] -= g.out[a];
-    }
-    at[0] += g.step[0] + carry;
+  __device__ bool Reads(const WeightGradGeometry& g, const WindowStart& start) const {
+    return static_cast<unsigned>(start.at[0]) + static_cast<unsigned>(tap[1]) <
+               static_cast<unsigned>(g.in[1]) &&
+           static_cast<unsigned>(start.at[1]) + static_cast<unsigned>(tap[2]) <
+               static_cast<unsigned>(g.in[2]);
+  }
+  __device__ bool ReadsDepth(const WeightGradGeometry& g, int depth) const {
+    return static_cast<unsigned>(depth) + static_cast<unsigned>(tap[0]) <
+           static_cast<unsigned>(g.in[0]);
   }
 };
 
-// What a column of the gathered matrix reads: where its tap is from a window's first
-// input, and the channel.
-struct Column {
-  int tap[3];
-  int channel;  // -1 behind the last column.
-  __device__ static Column Of(const WeightGradGeometry& g, int tap, int channel) {
-    Column c{{0, 0, 0}, tap < g.columns / g.channels ? channel : -1};
-#pragma unroll
-    for (int a = 2; a >= 0; --a) {
-      c.tap[a] = tap % g.kernel[a] * g.dilation[a] - g.pad[a];
-      tap /= g.kernel[a];
-    }
-    return c;
-  }
-  // The element of x that it reads for a position, or -1. I: what counts input positions.
-  template <int kFirst, typename I>
-  __device__ int64_t At(const WeightGradGeometry& g, const Cursor& cursor) const {
-    I row = cursor.at[0];
-    bool inside = channel >= 0;
-#pragma unroll
-    for (int a = kFirst; a < 3; ++a) {
-      const int i = cursor.at[a + 1] * g.stride[a] + tap[a];
-      inside = inside && i >= 0 && i < g.in[a];
-      row = row * g.in[a] + i;
-    }
-    return inside ? static_cast<int64_t>(row) * g.channels + channel : -1;
-  }
+// The starts of a stage's rows.
+struct StageStarts {
+  WindowStart starts[kDepth];
+  int depths[kDepth];
 };
 
 // x, gathered.
@@ -149,58 +152,54 @@ struct GatheredSide {
   const WeightGradGeometry& g;
   const uint16_t* x;
   int first;
-  int64_t position, end;
   Column column;
-  Cursor cursors[Loads::kLoads];
 
   __device__ GatheredSide(const WeightGradGeometry& geometry, const uint16_t* from,
-                          int first_column, int64_t begin, int64_t stop)
-      : g(geometry), x(from), first(first_column + Loads::Column()), position(begin), end(stop) {
+                          int first_column)
+      : g(geometry), x(from), first(first_column + Loads::Column()) {
     if constexpr (kGather == Gather::kNarrow) {
       column = Column::Of(g, first / kElements, 0);
     } else {
       column = Column::Of(g, first / g.channels, first % g.channels);
     }
-#pragma unroll
-    for (int load = 0; load < Loads::kLoads; ++load) {
-      cursors[load].Set(g, begin + Loads::Row(load));
-    }
   }
 
-  __device__ void Load(uint16_t* stage) {
+  // Reads all it needs before it stores: what is stored might be what is read.
+  __device__ void Load(uint16_t* stage, const StageStarts& starts) {
+    WindowStart start[Loads::kLoads];
 #pragma unroll
-    for (int load = 0; load < Loads::kLoads; ++load) {
-      uint16_t* to = stage + Loads::At(load);
-      const bool inside = position + Loads::Row(load) < end;
-      if constexpr (kGather == Gather::kPlane) {
-        const int64_t at = column.At<1, int>(g, cursors[load]);
-        CopyAsync<true>(to, x + (at < 0 ? 0 : at), inside && at >= 0);
-        cursors[load].template Advance<1>(g);
-      } else {
-        Pack<uint16_t, kElements> pack;
-        Gathered(cursors[load], inside, pack);
-        *reinterpret_cast<Pack<uint16_t, kElements>*>(to) = pack;
-        cursors[load].template Advance<kGather == Gather::kNarrow ? 1 : 0>(g);
+    for (int load = 0; load < Loads::kLoads; ++load) start[load] = starts.starts[Loads::Row(load)];
+    if constexpr (kGather == Gather::kPlane) {
+#pragma unroll
+      for (int load = 0; load < Loads::kLoads; ++load) {
+        CopyAsync<true>(stage + Loads::At(load), x + start[load].element + column.element,
+                        column.Reads(g, start[load]));
+      }
+    } else {
+      Pack<uint16_t, kElements> packs[Loads::kLoads];
+#pragma unroll
+      for (int load = 0; load < Loads::kLoads; ++load) {
+        Elements(start[load], starts.depths[Loads::Row(load)], packs[load]);
+      }
+#pragma unroll
+      for (int load = 0; load < Loads::kLoads; ++load) {
+        *reinterpret_cast<Pack<uint16_t, kElements>*>(stage + Loads::At(load)) = packs[load];
       }
     }
-    position += kDepth;
   }
 
  private:
-  __device__ void Gathered(const Cursor& cursor, bool inside,
+  __device__ void Elements(const WindowStart& start, int depth,
                            Pack<uint16_t, kElements>& pack) const {
-    if constexpr (kGather == Gather::kNarrow) {
-      const int64_t at = column.At<1, int64_t>(g, cursor);
 #pragma unroll
-      for (int e = 0; e < kElements; ++e) {
-        pack.v[e] = inside && at >= 0 && e < g.channels ? x[at + e] : uint16_t{0};
-      }
-    } else {
-#pragma unroll
-      for (int e = 0; e < kElements; ++e) {
+    for (int e = 0; e < kElements; ++e) {
+      if constexpr (kGather == Gather::kNarrow) {
+        const bool inside = column.Reads(g, start) && e < g.channels;
+        pack.v[e] = inside ? x[start.element + column.element + e] : uint16_t{0};
+      } else {
         const Column own = Column::Of(g, (first + e) / g.channels, (first + e) % g.channels);
-        const int64_t at = own.At<0, int64_t>(g, cursor);
-        pack.v[e] = inside && at >= 0 ? x[at] : uint16_t{0};
+        const bool inside = own.Reads(g, start) && own.ReadsDepth(g, depth);
+        pack.v[e] = inside ? x[start.element + own.element] : uint16_t{0};
       }
     }
   }
