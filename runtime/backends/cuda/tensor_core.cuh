@@ -45,7 +45,10 @@ __device__ void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
 }
 // What this thread wrote to shared memory is seen by products behind the next barrier.
-__device__ inline void ShowToProducts() { asm volatile("fence.proxy.async;" ::: "memory"); }
+__device__ inline void ShowToProducts() {
+  // Of shared memory alone: the fence of all memory waits for the copies under way.
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
 
 // Before the first product since sums were touched by other instructions.
 __device__ inline void BeginProducts() { asm volatile("wgmma.fence.sync.aligned;" ::: "memory"); }

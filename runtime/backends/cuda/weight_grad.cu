@@ -27,8 +27,7 @@ struct Tile {
   static constexpr int kGroupPanels = kRowPanels / kGroupRows;
   static constexpr int kGroupColumns = kColumns * kGroupRows / 2;
   static constexpr int kStageElements = (kRowPanels + kColumnPanels) * kPanelElements;
-  static constexpr int kBytes =
-      kStages * (kStageElements * 2 + static_cast<int>(sizeof(StageStarts)));
+  static constexpr int kBytes = kStages * kStageElements * 2 + StartsRing::kBytes;
   static constexpr int kBlocks = 2 * kBytes <= 220 << 10 && kGroupPanels * kGroupColumns <= 128
                                      ? 2
                                      : 1;  // On a multiprocessor.
@@ -97,7 +96,7 @@ class Operands {
         begin_(blockIdx.y * g.chunk),
         end_(min(g.positions, begin_ + g.chunk)),
         stages_(DynamicShared()),
-        starts_(reinterpret_cast<StageStarts*>(stages_ + kStages * Tile::kStageElements)),
+        ring_(stages_ + kStages * Tile::kStageElements),
         rows_(dy, g.rows, first_row, begin_, end_),
         columns_(MakeColumns(x, first_column)) {}
 
@@ -106,7 +105,16 @@ class Operands {
     return stages_ + step % kStages * Tile::kStageElements;
   }
 
-  // All threads call it, for one step after the other. WANTS: the step's starts, a barrier ago.
+  // All threads call it.
+  __device__ void Start() {
+    if constexpr (kGather != Gather::kPoint) {
+      ring_.Make(g_, begin_, end_, 0);
+      ring_.Make(g_, begin_, end_, 1);
+      __syncthreads();
+      columns_.Start(ring_);
+    }
+  }
+  // All threads call it, for one step after the other, with a barrier between.
   __device__ void Load(int64_t step) {
     uint16_t* at = stages_ + step % kStages * Tile::kStageElements;
     rows_.Load(at);
@@ -114,17 +122,11 @@ class Operands {
     if constexpr (kGather == Gather::kPoint) {
       columns_.Load(at);
     } else {
-      columns_.Load(at, starts_[step % kStages]);
-    }
-  }
-
-  // One warp calls it for a step.
-  __device__ void MakeStarts(int64_t step) {
-    if constexpr (kGather != Gather::kPoint) {
-      static_assert(kDepth == 32);
-      const int lane = static_cast<int>(threadIdx.x) % 32;
-      StageStarts& to = starts_[step % kStages];
-      to.starts[lane] = StartOf(g_, begin_ + step * kDepth + lane, end_, &to.depths[lane]);
+      columns_.Load(at, ring_, step);
+      constexpr int64_t kBatch = StartsRing::kBatch;
+      if (step >= kBatch && step % kBatch == kBatch / 2) {
+        ring_.Make(g_, begin_, end_, step / kBatch + 1);
+      }
     }
   }
 
@@ -143,7 +145,7 @@ class Operands {
   const Geometry& g_;
   int64_t begin_, end_;
   uint16_t* stages_;
-  StageStarts* starts_;
+  StartsRing ring_;
   PlainSide<Tile::kRows, kGather != Gather::kAny> rows_;
   Columns columns_;
 };
@@ -156,10 +158,8 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks)
   constexpr int kAhead = kStages - 2;  // Steps from a stage's load to its products.
   const int first_row = static_cast<int>(blockIdx.x) % g.row_tiles * Tile::kRows;
   const int first_column = static_cast<int>(blockIdx.x) / g.row_tiles * Tile::kColumns;
-  const int warp = static_cast<int>(threadIdx.x) / 32;
   Operands<Tile, kGather> operands(g, x, dy, first_row, first_column);
-  if (warp <= kAhead) operands.MakeStarts(warp);
-  __syncthreads();
+  operands.Start();
   const int64_t steps = operands.steps();
   for (int64_t step = 0; step < kAhead; ++step) {
     if (step < steps) operands.Load(step);
@@ -181,7 +181,6 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks)
       EndProducts();
       if (step + kAhead < steps) operands.Load(step + kAhead);
       EndCopies();
-      if (warp == step % 8) operands.MakeStarts(step + kAhead + 1);
       WaitForProducts<1>();
     }
     WaitForProducts<0>();
@@ -190,7 +189,16 @@ __global__ void __launch_bounds__(kThreads, Tile::kBlocks)
   }
 }
 
-// sum[i] = the sum of parts[., i] in fp64. Blocks of 32 elements and 8 runs of parts.
+// sum[i] = the sum of parts[., i] in fp64: of few parts, a thread an element.
+__global__ void SumFewParts(const float* parts, int64_t count, int64_t part_count, float* sum) {
+  for (int64_t i = FirstItem(); i < count; i += ItemStride()) {
+    double total = 0;
+#pragma unroll 4
+    for (int64_t p = 0; p < part_count; ++p) total += static_cast<double>(parts[p * count + i]);
+    sum[i] = static_cast<float>(total);
+  }
+}
+// Of many, blocks of 32 elements and 8 runs of parts.
 __global__ void SumParts(const float* parts, int64_t count, int64_t part_count, float* sum) {
   __shared__ double shared[8][32];
   const int64_t i = int64_t{blockIdx.x} * 32 + threadIdx.x;
@@ -252,10 +260,12 @@ struct Cut {
 // Of an H100.
 constexpr double kMultiprocessors = 132;
 constexpr double kMultiplyRate = 600e12;  // FLOP/s.
-constexpr double kLoadRate = 5e12;        // Bytes/s into shared memory.
+constexpr double kLoadRate = 6e12;        // Bytes/s into shared memory.
+constexpr double kStageSeconds = 15e-12;  // Of a stage, whatever its size, for a position.
 constexpr double kStoreRate = 2e12;       // Of parts, written and read.
 constexpr Bytes kMostPartBytes = Bytes{128} << 20;
 constexpr int64_t kMostChunks = 4096;
+constexpr int64_t kFewParts = 16;
 constexpr int64_t kLeastChunk = 512;
 constexpr double kPrologue = 16;  // Stages that starting a block takes.
 
@@ -266,7 +276,8 @@ int64_t TileCount(const Geometry& g, Gather gather, const Variant& v) {
 
 // Of one position in one tile, all multiprocessors at work.
 double PositionSeconds(const Variant& v) {
-  return std::max(2.0 * v.rows * v.columns / kMultiplyRate, 2.0 * (v.rows + v.columns) / kLoadRate);
+  return kStageSeconds +
+         std::max(2.0 * v.rows * v.columns / kMultiplyRate, 2.0 * (v.rows + v.columns) / kLoadRate);
 }
 
 double CutSeconds(const Geometry& g, const Variant& v, int64_t tiles, int64_t chunks) {
@@ -360,7 +371,9 @@ KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Cont
     const auto* x = reinterpret_cast<const uint16_t*>(a.inputs[0]);
     const auto* dy = reinterpret_cast<const uint16_t*>(a.inputs[1]);
     kernel<<<grid, kThreads, cut.variant.shared_bytes, context.stream>>>(g, x, dy, parts);
-    if (cut.chunks > 1) {
+    if (cut.chunks > 1 && cut.chunks <= kFewParts) {
+      SumFewParts<<<GridFor(count), kThreads, 0, context.stream>>>(parts, count, cut.chunks, dw);
+    } else if (cut.chunks > 1) {
       const auto blocks = static_cast<unsigned>(CeilDiv(count, 32));
       SumParts<<<blocks, dim3(32, 8), 0, context.stream>>>(parts, count, cut.chunks, dw);
     }

@@ -138,13 +138,33 @@ struct Column {
   }
 };
 
-// The starts of a stage's rows.
-struct StageStarts {
-  WindowStart starts[kDepth];
-  int depths[kDepth];
+// The starts of steps' rows, made for eight steps at a time by all threads, the next eight
+// while these are read.
+class StartsRing {
+ public:
+  static constexpr int kBatch = kThreads / kDepth;
+  static constexpr int kBytes = 2 * kThreads * static_cast<int>(sizeof(WindowStart) + sizeof(int));
+
+  __device__ explicit StartsRing(void* shared)
+      : starts_(static_cast<WindowStart*>(shared)),
+        depths_(reinterpret_cast<int*>(starts_ + 2 * kThreads)) {}
+
+  // Of steps batch * kBatch and on; read behind the next barrier.
+  __device__ void Make(const WeightGradGeometry& g, int64_t begin, int64_t end, int64_t batch) {
+    const int thread = static_cast<int>(threadIdx.x);
+    const auto at = static_cast<int>(batch % 2) * kThreads + thread;
+    starts_[at] = StartOf(g, begin + batch * kThreads + thread, end, &depths_[at]);
+  }
+  __device__ const WindowStart* starts(int64_t step) const { return starts_ + At(step); }
+  __device__ const int* depths(int64_t step) const { return depths_ + At(step); }
+
+ private:
+  __device__ static int At(int64_t step) { return static_cast<int>(step % (2 * kBatch)) * kDepth; }
+  WindowStart* starts_;
+  int* depths_;
 };
 
-// x, gathered.
+// x, gathered. What is not copied asynchronously is fetched a step before it is stored.
 template <int kColumns, Gather kGather>
 struct GatheredSide {
   static constexpr int kElements = kGather == Gather::kNarrow ? 4 : kPackElements;
@@ -153,6 +173,7 @@ struct GatheredSide {
   const uint16_t* x;
   int first;
   Column column;
+  Pack<uint16_t, kElements> fetched[Loads::kLoads];
 
   __device__ GatheredSide(const WeightGradGeometry& geometry, const uint16_t* from,
                           int first_column)
@@ -164,31 +185,40 @@ struct GatheredSide {
     }
   }
 
-  // Reads all it needs before it stores: what is stored might be what is read.
-  __device__ void Load(uint16_t* stage, const StageStarts& starts) {
-    WindowStart start[Loads::kLoads];
-#pragma unroll
-    for (int load = 0; load < Loads::kLoads; ++load) start[load] = starts.starts[Loads::Row(load)];
+  // For the first step.
+  __device__ void Start(const StartsRing& ring) {
+    if constexpr (kGather != Gather::kPlane) Fetch(ring, 0);
+  }
+  // The starts of this step and the next are there.
+  __device__ void Load(uint16_t* stage, const StartsRing& ring, int64_t step) {
     if constexpr (kGather == Gather::kPlane) {
+      WindowStart start[Loads::kLoads];
+#pragma unroll
+      for (int load = 0; load < Loads::kLoads; ++load) {
+        start[load] = ring.starts(step)[Loads::Row(load)];
+      }
 #pragma unroll
       for (int load = 0; load < Loads::kLoads; ++load) {
         CopyAsync<true>(stage + Loads::At(load), x + start[load].element + column.element,
                         column.Reads(g, start[load]));
       }
     } else {
-      Pack<uint16_t, kElements> packs[Loads::kLoads];
 #pragma unroll
       for (int load = 0; load < Loads::kLoads; ++load) {
-        Elements(start[load], starts.depths[Loads::Row(load)], packs[load]);
+        *reinterpret_cast<Pack<uint16_t, kElements>*>(stage + Loads::At(load)) = fetched[load];
       }
-#pragma unroll
-      for (int load = 0; load < Loads::kLoads; ++load) {
-        *reinterpret_cast<Pack<uint16_t, kElements>*>(stage + Loads::At(load)) = packs[load];
-      }
+      Fetch(ring, step + 1);
     }
   }
 
  private:
+  __device__ void Fetch(const StartsRing& ring, int64_t step) {
+#pragma unroll
+    for (int load = 0; load < Loads::kLoads; ++load) {
+      Elements(ring.starts(step)[Loads::Row(load)], ring.depths(step)[Loads::Row(load)],
+               fetched[load]);
+    }
+  }
   __device__ void Elements(const WindowStart& start, int depth,
                            Pack<uint16_t, kElements>& pack) const {
 #pragma unroll
