@@ -45,10 +45,10 @@ if [[ ! -e .deps/onednn-$onednn/lib/libdnnl.so.3 ]]; then
   mv "$work/onednn" ".deps/onednn-$onednn"
 fi
 
-# Python packages for the tests that compare with ONNX's own tools.
+# Python packages for the tests: ONNX's own tools to compare with, and YAML.
 if [[ ! -x .deps/python/bin/python ]]; then
   python3 -m venv .deps/python
 fi
-.deps/python/bin/python -c 'import numpy, onnx' 2>/dev/null ||
-  .deps/python/bin/pip install --quiet --disable-pip-version-check numpy onnx
+.deps/python/bin/python -c 'import numpy, onnx, yaml' 2>/dev/null ||
+  .deps/python/bin/pip install --quiet --disable-pip-version-check numpy onnx pyyaml
 echo "setup: done"

@@ -80,5 +80,7 @@ int LaunchedRanks();
 
 // What starts ranks on this machine, such as "mpiexec"; empty: built without MPI.
 std::string_view LauncherName();
+// How srun starts ranks of this MPI: its --mpi; empty: built without.
+std::string_view SlurmMpiType();
 
 }  // namespace wsi

@@ -382,4 +382,12 @@ Result<std::unique_ptr<Communicator>> ConnectMpi(const CommunicatorOptions& opti
 
 std::string_view LauncherName() { return WSI_MPI_LAUNCHER; }
 
+std::string_view SlurmMpiType() {
+#ifdef OPEN_MPI
+  return "pmix";
+#else
+  return "pmi2";  // MPICH and what comes from it.
+#endif
+}
+
 }  // namespace wsi

@@ -14,4 +14,6 @@ Result<std::unique_ptr<Communicator>> ConnectMpi(const CommunicatorOptions&) {
 
 std::string_view LauncherName() { return {}; }
 
+std::string_view SlurmMpiType() { return {}; }
+
 }  // namespace wsi

@@ -6,6 +6,7 @@
 #include "tools/wsirun/doctor_command.h"
 #include "tools/wsirun/eval_commands.h"
 #include "tools/wsirun/slides_command.h"
+#include "tools/wsirun/slurm_command.h"
 #include "tools/wsirun/tensor_commands.h"
 #include "tools/wsirun/train_command.h"
 
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   wsi::AddInferCommand(app, &exit_code);
   wsi::AddBenchCommand(app, &exit_code);
   wsi::AddSlidesCommand(app, &exit_code);
+  wsi::AddSlurmCommand(app, &exit_code);
   wsi::AddDoctorCommand(app, &exit_code);
   try {
     app.parse(argc, argv);
