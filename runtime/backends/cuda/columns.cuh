@@ -173,18 +173,23 @@ __global__ void PartialColumnSums(F f, ColumnShape shape, int64_t chunk_rows, in
   }
 }
 
-// finish(n, column, const double (&sums)[kTerms]). Block of 32 columns and 8 parts.
+// finish(n, column, const double (&sums)[kTerms]). Block of 32 columns and kFinishParts parts:
+// few blocks have much to read one after the other.
+inline constexpr int kFinishParts = 32;
 template <int kTerms, typename Finish>
 __global__ void FinishColumnSums(const double* partial, ColumnShape shape, int64_t chunks,
                                  Finish finish) {
-  __shared__ double shared[kTerms][8][32];
+  __shared__ double shared[kTerms][kFinishParts][32];
   const int64_t column = int64_t{blockIdx.x} * 32 + threadIdx.x;
   for (int64_t n = blockIdx.y; n < shape.batch; n += gridDim.y) {
     double sums[kTerms] = {};
-    for (int64_t chunk = threadIdx.y; column < shape.columns && chunk < chunks; chunk += 8) {
+    if (column < shape.columns) {
+#pragma unroll 8
+      for (int64_t chunk = threadIdx.y; chunk < chunks; chunk += kFinishParts) {
 #pragma unroll
-      for (int k = 0; k < kTerms; ++k) {
-        sums[k] += partial[((n * chunks + chunk) * kTerms + k) * shape.columns + column];
+        for (int k = 0; k < kTerms; ++k) {
+          sums[k] += partial[((n * chunks + chunk) * kTerms + k) * shape.columns + column];
+        }
       }
     }
     __syncthreads();
@@ -195,7 +200,8 @@ __global__ void FinishColumnSums(const double* partial, ColumnShape shape, int64
       double totals[kTerms] = {};
 #pragma unroll
       for (int k = 0; k < kTerms; ++k) {
-        for (int part = 0; part < 8; ++part) totals[k] += shared[k][part][threadIdx.x];
+#pragma unroll 8
+        for (int part = 0; part < kFinishParts; ++part) totals[k] += shared[k][part][threadIdx.x];
       }
       finish(n, column, totals);
     }
@@ -224,7 +230,8 @@ class ColumnSums {
     }
     const dim3 grid(static_cast<unsigned>(CeilDiv(s.columns, 32)),
                     static_cast<unsigned>(std::min<int64_t>(s.batch, 65535)));
-    FinishColumnSums<F::kTerms><<<grid, dim3(32, 8), 0, stream>>>(scratch, s, chunks_, finish);
+    FinishColumnSums<F::kTerms>
+        <<<grid, dim3(32, kFinishParts), 0, stream>>>(scratch, s, chunks_, finish);
   }
 
  private:

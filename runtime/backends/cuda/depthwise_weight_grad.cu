@@ -221,7 +221,7 @@ KernelResult CompileWindow(const Window& w, Context& context) {
     }
     const StoreWeightGrad store = {l.grad.taps, w.out_channels, a.output<float>(0)};
     const auto blocks = static_cast<unsigned>(CeilDiv(sums.columns, 32));
-    FinishColumnSums<1><<<blocks, dim3(32, 8), 0, context.stream>>>(
+    FinishColumnSums<1><<<blocks, dim3(32, kFinishParts), 0, context.stream>>>(
         partial, sums, l.grad.chunks > 0 ? int64_t{l.grid.y} : 0, store);
     return LaunchStatus();
   });
