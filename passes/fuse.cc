@@ -12,6 +12,9 @@ Result<bool> Fuse(Graph& graph, const FuseOptions&, PassContext&) {
   WSI_ASSIGN_OR_RETURN(const bool backward, FuseReluGrads(graph));
   changed |= forward || backward;
   if (changed) RemoveDeadCode(graph);
+  WSI_ASSIGN_OR_RETURN(const bool less, ReadLessInGrads(graph));
+  changed |= less;
+  if (less) RemoveDeadCode(graph);
   WSI_ASSIGN_OR_RETURN(const bool pointwise, FusePointwise(graph));
   if (!changed && !pointwise) return false;
   graph.Compact();

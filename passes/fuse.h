@@ -3,6 +3,8 @@
 //   forward    BatchNormTrain                -> BatchNormStats, BatchNormApply
 //              BatchNormApply [+ Add] [+ Relu] -> BatchNormApply{relu, residual}
 //   backward   ReluGrad + BatchNormGrad*     -> BatchNormGrad*{relu, y}
+//              y of a BatchNormApply without residual -> scale, bias: the mask comes from x
+//              Add + BatchNormGradStats that stores dz -> BatchNormGradStats{addend}
 //
 // A forward intermediate disappears only where nothing else reads it. Where several
 // branches read a ReluGrad's result (a residual block), the first BatchNormGradStats

@@ -16,6 +16,7 @@ constexpr std::string_view kGradStats = "BatchNormGradStats";
 constexpr std::string_view kGradApply = "BatchNormGradApply";
 constexpr std::string_view kGradFrozen = "BatchNormGradFrozen";
 constexpr size_t kResidual = 5;  // Operand of BatchNormApply.
+constexpr size_t kAddend = 7;    // Operand of BatchNormGradStats.
 
 // The operand that is the activated output y, of a gradient whose operand 0 is dy.
 size_t ActivationOperand(std::string_view op) {
@@ -158,6 +159,56 @@ Result<bool> FuseReluGrad(Graph& graph, const ValueReaders& readers, NodeId id) 
   return true;
 }
 
+// Whether the two normalize alike: x, mean and var, of `gradient` from operand `moments` on,
+// and epsilon.
+bool NormalizesAlike(const Node& gradient, size_t moments, const Node& apply) {
+  return gradient.inputs[1] == apply.inputs[0] && gradient.inputs[moments] == apply.inputs[3] &&
+         gradient.inputs[moments + 1] == apply.inputs[4] &&
+         gradient.attributes.Float("epsilon", 0) == apply.attributes.Float("epsilon", 0);
+}
+
+// Gradient `id` makes out from x where y > 0, if that says all of y.
+Result<bool> MaskFromX(Graph& graph, NodeId id) {
+  Node& node = graph.node(id);
+  const bool stats = node.op == kGradStats;
+  if ((!stats && node.op != kGradApply) || node.attributes.Int("relu", 0) == 0) return false;
+  const size_t operand = ActivationOperand(node.op);
+  if (node.inputs.size() <= operand || !node.inputs[operand].valid()) return false;
+  const NodeId producer = graph.value(node.inputs[operand]).producer;
+  if (!producer.valid()) return false;
+  const Node& apply = graph.node(producer);
+  if (apply.op != kApply || apply.attributes.Int("relu", 0) == 0 ||
+      OpView(graph, producer).HasInput(kResidual) || !NormalizesAlike(node, stats ? 2 : 3, apply) ||
+      (!stats && node.inputs[2] != apply.inputs[1])) {
+    return false;
+  }
+  node.inputs[operand] = ValueId{};
+  node.inputs.resize(std::max(node.inputs.size(), operand + (stats ? 3 : 2)));
+  if (stats) node.inputs[operand + 1] = apply.inputs[1];
+  node.inputs[operand + (stats ? 2 : 1)] = apply.inputs[2];
+  WSI_RETURN_IF_ERROR(InferTypes(graph, id));
+  return true;
+}
+
+// Statistics `id` that store dz add up its two summands themselves.
+Result<bool> TakeInSum(Graph& graph, const ValueReaders& readers, NodeId id) {
+  Node& node = graph.node(id);
+  if (node.op != kGradStats || !OpView(graph, id).HasOutput(2)) return false;
+  const ValueId dy = node.inputs[0];
+  const NodeId producer = graph.value(dy).producer;
+  if (!producer.valid() || !readers.HasOneUse(dy) || node.inputs.size() > kAddend) return false;
+  const Node& sum = graph.node(producer);
+  if (sum.op != "Add" || sum.inputs[0] == sum.inputs[1]) return false;
+  for (const ValueId summand : sum.inputs) {
+    if (graph.value(summand).shape != graph.value(dy).shape) return false;
+  }
+  node.inputs.resize(kAddend);
+  node.inputs.push_back(sum.inputs[1]);
+  node.inputs[0] = sum.inputs[0];
+  WSI_RETURN_IF_ERROR(InferTypes(graph, id));
+  return true;
+}
+
 }  // namespace
 
 Result<bool> SplitBatchNormTrain(Graph& graph) {
@@ -219,6 +270,17 @@ Result<bool> FuseReluGrads(Graph& graph) {
     if (graph.node(id).op != "ReluGrad") continue;
     WSI_ASSIGN_OR_RETURN(const bool fused, FuseReluGrad(graph, readers, id));
     changed |= fused;
+  }
+  return changed;
+}
+
+Result<bool> ReadLessInGrads(Graph& graph) {
+  bool changed = false;
+  const ValueReaders readers(graph);
+  for (const NodeId id : graph.order()) {
+    WSI_ASSIGN_OR_RETURN(const bool from_x, MaskFromX(graph, id));
+    WSI_ASSIGN_OR_RETURN(const bool sum, TakeInSum(graph, readers, id));
+    changed |= from_x || sum;
   }
   return changed;
 }

@@ -1,4 +1,4 @@
-// The three rewrites of fuse around batch normalization. Each returns whether it changed
+// The rewrites of fuse around batch normalization. Each returns whether it changed
 // the graph; nodes that nobody reads any more are left in the order.
 #pragma once
 
@@ -16,5 +16,10 @@ Result<bool> FuseIntoBatchNormApply(Graph& graph);
 
 // ReluGrad becomes part of the batch normalization gradients that read it.
 Result<bool> FuseReluGrads(Graph& graph);
+
+// Batch normalization gradients behind a fused ReLU without residual make its mask out from x,
+// which they read anyway, and leave y alone. Those that store dz read the two summands
+// of a gradient that nobody else reads. Requires: no dead nodes.
+Result<bool> ReadLessInGrads(Graph& graph);
 
 }  // namespace wsi

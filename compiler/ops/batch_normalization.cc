@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "compiler/ops/attribute_check.h"
 #include "compiler/ops/band_rules.h"
 #include "compiler/ops/cost.h"
@@ -47,10 +50,14 @@ Status WantEpsilon(const OpView& op) {
   return CheckedFloat(op.attributes(), "epsilon", {}, 0.0, 1e9).status();
 }
 
-// Attribute relu, which needs the forward result as input `y` in gradients.
-Status WantRelu(const OpView& op, int y) {
+// Attribute relu, for which gradients need the forward result as input `y` or what it was
+// made of: x, which they have, and the inputs `made_of`.
+Status WantRelu(const OpView& op, int y, std::initializer_list<int> made_of = {}) {
   WSI_ASSIGN_OR_RETURN(const bool relu, CheckedFlag(op.attributes(), "relu", false));
-  if (relu) WSI_RETURN_IF_ERROR(WantInput(op, y));
+  const auto given = [&](int i) { return op.HasInput(i); };
+  if (relu && (made_of.size() == 0 || !std::all_of(made_of.begin(), made_of.end(), given))) {
+    WSI_RETURN_IF_ERROR(WantInput(op, y));
+  }
   return WantLikeFirst(op, y);
 }
 
@@ -78,18 +85,19 @@ InferredTypes InferBatchNormApply(const OpView& op) {
 InferredTypes InferBatchNormGradStats(const OpView& op) {
   WSI_ASSIGN_OR_RETURN(const TensorType channels, ChannelType(op, 0));
   WSI_RETURN_IF_ERROR(WantLikeFirst(op, 1));
-  WSI_RETURN_IF_ERROR(WantChannels(op, channels, {2, 3}));
+  WSI_RETURN_IF_ERROR(WantChannels(op, channels, {2, 3, 5, 6}));
   WSI_RETURN_IF_ERROR(WantEpsilon(op));
-  WSI_RETURN_IF_ERROR(WantRelu(op, 4));
+  WSI_RETURN_IF_ERROR(WantRelu(op, 4, {5, 6}));
+  WSI_RETURN_IF_ERROR(WantLikeFirst(op, 7));
   return std::vector<TensorType>{channels, channels, TypeOf(op.input(0))};
 }
 
 InferredTypes InferBatchNormGradApply(const OpView& op) {
   WSI_ASSIGN_OR_RETURN(const TensorType channels, ChannelType(op, 0));
   WSI_RETURN_IF_ERROR(WantLikeFirst(op, 1));
-  WSI_RETURN_IF_ERROR(WantChannels(op, channels, {2, 3, 4, 5, 6}));
+  WSI_RETURN_IF_ERROR(WantChannels(op, channels, {2, 3, 4, 5, 6, 8}));
   WSI_RETURN_IF_ERROR(WantEpsilon(op));
-  WSI_RETURN_IF_ERROR(WantRelu(op, 7));
+  WSI_RETURN_IF_ERROR(WantRelu(op, 7, {8}));
   WSI_RETURN_IF_ERROR(BandOfWhole::Read(op.attributes(), op.input_shape(0)).status());
   return SameAsInput(op);
 }
@@ -157,10 +165,14 @@ Status GradBatchNormApply(GradBuilder& g) {
         g, 0, g.Emit("BatchNormGradFrozen", with_y({dy, g.Input(1), g.Input(4)}), attributes)));
   }
   if (g.WantsInputGrad(1) || g.WantsInputGrad(2)) {
-    WSI_ASSIGN_OR_RETURN(
-        const std::vector<ValueId> sums,
-        g.EmitMany("BatchNormGradStats", with_y({dy, g.Input(0), g.Input(3), g.Input(4)}),
-                   attributes, 2));
+    std::vector<ValueId> inputs = {dy, g.Input(0), g.Input(3), g.Input(4)};
+    if (g.op().HasInput(5)) {
+      inputs = with_y(std::move(inputs));
+    } else if (relu) {
+      inputs.insert(inputs.end(), {ValueId{}, g.Input(1), g.Input(2)});
+    }
+    WSI_ASSIGN_OR_RETURN(const std::vector<ValueId> sums,
+                         g.EmitMany("BatchNormGradStats", std::move(inputs), attributes, 2));
     if (g.WantsInputGrad(1)) g.SetInputGrad(1, sums[0]);
     if (g.WantsInputGrad(2)) g.SetInputGrad(2, sums[1]);
   }
@@ -173,12 +185,12 @@ Cost BatchNormTrainCost(const OpView& op) { return ElementCost(op, 0, 8); }
 
 constexpr int kTrainFloat32[] = {1, 2};
 constexpr int kApplyFloat32[] = {1, 2, 3, 4};
-constexpr int kGradStatsFloat32[] = {2, 3};
-constexpr int kGradApplyFloat32[] = {2, 3, 4, 5, 6};
+constexpr int kGradStatsFloat32[] = {2, 3, 5, 6};
+constexpr int kGradApplyFloat32[] = {2, 3, 4, 5, 6, 8};
 constexpr int kGradFrozenFloat32[] = {1, 2};
 
 constexpr std::pair<int, int> kApplyInPlace[] = {{0, 0}, {0, 5}};
-constexpr std::pair<int, int> kGradStatsInPlace[] = {{2, 0}};
+constexpr std::pair<int, int> kGradStatsInPlace[] = {{2, 0}, {2, 7}};
 constexpr std::pair<int, int> kGradApplyInPlace[] = {{0, 0}, {0, 1}, {0, 7}};
 constexpr std::pair<int, int> kGradFrozenInPlace[] = {{0, 0}, {0, 3}};
 constexpr std::pair<int, int> kOverOld[] = {{0, 0}};
@@ -205,11 +217,11 @@ constinit const OpDef kBatchNormGradApply = {
     .name = "BatchNormGradApply",
     .is_onnx = false,
     .summary =
-        "dy, x, scale, mean, var, dscale, dbias, [y] -> dx = scale / sqrt(var + epsilon) * "
-        "(dz - dbias / m - xhat * dscale / m); dz = dy * (y > 0) where relu, else dy "
-        "{epsilon, relu=0, channels_last=0}",
+        "dy, x, scale, mean, var, dscale, dbias, [y], [bias] -> dx = scale / sqrt(var + epsilon) "
+        "* (dz - dbias / m - xhat * dscale / m); dz = dy * (y > 0) where relu, else dy; without "
+        "y, y = xhat * scale + bias {epsilon, relu=0, channels_last=0}",
     .min_inputs = 7,
-    .max_inputs = 8,
+    .max_inputs = 9,
     .infer = InferBatchNormGradApply,
     .gradient = {.none_because = kNoSecondDerivative},
     .cost = BatchNormCost,
@@ -238,10 +250,11 @@ constinit const OpDef kBatchNormGradStats = {
     .name = "BatchNormGradStats",
     .is_onnx = false,
     .summary =
-        "dy, x, mean, var, [y] -> dscale = sum dz * xhat, dbias = sum dz, [dz]; dz = dy * (y "
-        "> 0) where relu, else dy {epsilon, relu=0, channels_last=0}",
+        "dy, x, mean, var, [y], [scale], [bias], [addend] -> dscale = sum dz * xhat, dbias = sum "
+        "dz, [dz]; dz = (dy + addend) * (y > 0) where relu, else dy + addend; without y, y = xhat "
+        "* scale + bias {epsilon, relu=0, channels_last=0}",
     .min_inputs = 4,
-    .max_inputs = 5,
+    .max_inputs = 8,
     .min_outputs = 2,
     .max_outputs = 3,
     .infer = InferBatchNormGradStats,

@@ -43,11 +43,45 @@ void AddBatchNorm(std::vector<BackendCase>& cases, const Shape& shape) {
       {"BatchNormGradStats", name + "_relu", relu, {x, x, c, var, y}, {true, true}, sums});
   cases.push_back(
       {"BatchNormGradStats", name + "_relu_dz", relu, {x, x, c, var, y}, {true, true, true}, sums});
+  // What the ReLU sees is exact, often 0 but for epsilon.
+  const Operand ties{shape, Fill::kTies};
+  const Operand whole{{shape[-1]}, Fill::kWhole};
+  const Operand one{{shape[-1]}, Fill::kNumber, 1.0};
+  cases.push_back({"BatchNormGradStats",
+                   name + "_relu_from_x",
+                   relu,
+                   {x, ties, whole, one, Absent(), whole, whole},
+                   {true, true, true},
+                   sums});
+  cases.push_back({"BatchNormGradStats",
+                   name + "_sum",
+                   plain,
+                   {x, x, c, var, Absent(), Absent(), Absent(), x},
+                   {true, true},
+                   sums});
+  cases.push_back({"BatchNormGradStats",
+                   name + "_sum_relu_dz",
+                   relu,
+                   {x, x, c, var, y, Absent(), Absent(), x},
+                   {true, true, true},
+                   sums});
+  cases.push_back({"BatchNormGradStats",
+                   name + "_sum_relu_from_x_dz",
+                   relu,
+                   {x, ties, whole, one, Absent(), whole, whole, x},
+                   {true, true, true},
+                   sums});
   const std::vector<Operand> back = {x, x, c, c, var, c, c};
   std::vector<Operand> back_relu = back;
   back_relu.push_back(y);
   cases.push_back({"BatchNormGradApply", name, plain, back, {true}, few});
   cases.push_back({"BatchNormGradApply", name + "_relu", relu, back_relu, {true}, few});
+  cases.push_back({"BatchNormGradApply",
+                   name + "_relu_from_x",
+                   relu,
+                   {x, ties, whole, whole, one, c, c, Absent(), whole},
+                   {true},
+                   few});
   cases.push_back({"BatchNormGradFrozen", name, plain, {x, c, var}, {true}, few});
   cases.push_back({"BatchNormGradFrozen", name + "_relu", relu, {x, c, var, y}, {true}, few});
 }

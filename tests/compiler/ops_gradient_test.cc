@@ -119,19 +119,21 @@ const Operand kMap = F32({2, 9, 8, 4});
 
 INSTANTIATE_TEST_SUITE_P(
     Spatial, TypedGradients,
-    testing::Values(Case{"Conv", {kMap, F32({6, 3, 3, 2}), F32({6})}, Grouped(), {0, 1, 2}},
-                    Case{"MaxPool", {kMap}, kWindow}, Case{"AveragePool", {kMap}, kWindow},
-                    Case{"GlobalAveragePool", {kMap}, kLast}, Case{"GlobalMaxPool", {kMap}, kLast},
-                    Case{"BatchNormTrain", {kMap, F32({4}), F32({4})}, Norm(0), {0, 1, 2}, 3},
-                    Case{"BatchNormApply",
-                         {kMap, F32({4}), F32({4}), F32({4}), F32({4}), kMap},
-                         Norm(1),
-                         {0, 1, 2, 5}},
-                    Case{"BatchNormApply", {kMap, F32({4}), F32({4}), F32({4}), F32({4})}, Norm(0)},
-                    Case{"GroupNormalization",
-                         {kMap, F32({4}), F32({4})},
-                         {{"num_groups", int64_t{2}}, {"channels_last", int64_t{1}}},
-                         {0, 1, 2}}),
+    testing::Values(
+        Case{"Conv", {kMap, F32({6, 3, 3, 2}), F32({6})}, Grouped(), {0, 1, 2}},
+        Case{"MaxPool", {kMap}, kWindow}, Case{"AveragePool", {kMap}, kWindow},
+        Case{"GlobalAveragePool", {kMap}, kLast}, Case{"GlobalMaxPool", {kMap}, kLast},
+        Case{"BatchNormTrain", {kMap, F32({4}), F32({4})}, Norm(0), {0, 1, 2}, 3},
+        Case{"BatchNormApply",
+             {kMap, F32({4}), F32({4}), F32({4}), F32({4}), kMap},
+             Norm(1),
+             {0, 1, 2, 5}},
+        Case{"BatchNormApply", {kMap, F32({4}), F32({4}), F32({4}), F32({4})}, Norm(1), {0, 1, 2}},
+        Case{"BatchNormApply", {kMap, F32({4}), F32({4}), F32({4}), F32({4})}, Norm(0)},
+        Case{"GroupNormalization",
+             {kMap, F32({4}), F32({4})},
+             {{"num_groups", int64_t{2}}, {"channels_last", int64_t{1}}},
+             {0, 1, 2}}),
     CaseName);
 
 Attributes Transposed(int64_t a, int64_t b) { return {{"transA", a}, {"transB", b}}; }

@@ -53,6 +53,19 @@ TEST(BatchNorm, ReluNeedsTheForwardResult) {
               HasSubstr("lacks attribute epsilon"));
 }
 
+TEST(BatchNorm, ReluTakesWhatTheForwardResultIsMadeOf) {
+  std::vector<Operand> operands = {F32({2, 8, 5}), F32({2, 8, 5}), F32({8}), F32({8})};
+  const Attributes relu = {{"epsilon", 1e-5}, {"relu", int64_t{1}}};
+  operands.insert(operands.end(), {None(), F32({8})});
+  EXPECT_THAT(Infer("BatchNormGradStats", operands, relu, 2).status().message(),
+              HasSubstr("lacks input 4"));
+  operands.push_back(F32({8}));
+  EXPECT_TRUE(Infer("BatchNormGradStats", operands, relu, 2).ok());
+  operands.push_back(F32({2, 8, 6}));
+  EXPECT_THAT(Infer("BatchNormGradStats", operands, relu, 2).status().message(),
+              HasSubstr("input 7 has shape [2,8,6], wants [2,8,5]"));
+}
+
 TEST(BatchNorm, RejectsBadNumbers) {
   const std::vector<Operand> operands = {F32({2, 8, 5}), F32({8}), F32({8}), F32({8}), F32({8})};
   EXPECT_EQ(InferredShape("BatchNormalization", operands), "[2,8,5]");

@@ -2,13 +2,21 @@
 
 #include <algorithm>
 
-#include "runtime/backends/cpu/loops/normalization_loops.h"
-
 namespace wsi::cpu {
 namespace {
 
 constexpr int64_t kWide = 64;          // Floats of a row at least.
 constexpr int64_t kMaxPartials = 128;  // Chunks of a large tensor.
+
+// The operands from element `at` on, the first of a row.
+template <typename T>
+GradSumOperands<T> From(GradSumOperands<T> operands, int64_t at) {
+  for (const T** tensor : {&operands.dy, &operands.addend, &operands.x, &operands.y}) {
+    if (*tensor != nullptr) *tensor += at;
+  }
+  if (operands.dz != nullptr) operands.dz += at;
+  return operands;
+}
 
 }  // namespace
 
@@ -96,21 +104,15 @@ void ChannelGradSums(Context& context, const ChannelRows& rows,
   const Chunks& chunks = rows.chunks();
   const int64_t channels = rows.channels();
   const int64_t period = rows.period();
-  const auto at = [](auto* pointer, int64_t offset) {
-    return pointer == nullptr ? nullptr : pointer + offset;
-  };
   ForChunks(context.pool, chunks, [&](int64_t begin, int64_t end, int64_t chunk, int worker) {
     const int64_t whole = (end - begin) / rows.repeat();
     float* block = scratch.worker<float>(worker);
     const int64_t first = begin * channels;
-    loops.grad_sums(operands.dy + first, operands.x + first, at(operands.y, first), operands.mean,
-                    whole, period, rows.partial(scratch, chunk, 0), rows.partial(scratch, chunk, 1),
-                    at(operands.dz, first), block);
+    loops.grad_sums(From(operands, first), whole, period, rows.partial(scratch, chunk, 0),
+                    rows.partial(scratch, chunk, 1), block);
     if (end == rows.positions() && rows.tail() > 0) {
-      const int64_t rest = first + whole * period;
-      loops.grad_sums(operands.dy + rest, operands.x + rest, at(operands.y, rest), operands.mean,
-                      rows.tail(), channels, rows.tail_partial(scratch, 0),
-                      rows.tail_partial(scratch, 1), at(operands.dz, rest), block);
+      loops.grad_sums(From(operands, first + whole * period), rows.tail(), channels,
+                      rows.tail_partial(scratch, 0), rows.tail_partial(scratch, 1), block);
     }
   });
   for (int i = 0; i < 2; ++i) {

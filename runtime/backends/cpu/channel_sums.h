@@ -6,6 +6,7 @@
 #include <span>
 
 #include "runtime/backends/cpu/compile.h"
+#include "runtime/backends/cpu/loops/normalization_loops.h"
 
 namespace wsi::cpu {
 
@@ -25,7 +26,7 @@ class ChannelRows {
   // Scratch for the functions below.
   Status Require(Scratch& scratch) const;
   // The i-th of kVectors per-channel operands, repeated to period() floats.
-  static constexpr int kVectors = 4;
+  static constexpr int kVectors = 5;
   float* vector(const Scratch& scratch, int i) const;
   // vector i [j] = value(j % channels).
   template <typename F>
@@ -53,14 +54,6 @@ class ChannelRows {
 template <typename T>
 void ChannelMoments(Context& context, const ChannelRows& rows, const T* x);
 
-template <typename T>
-struct GradSumOperands {
-  const T* dy = nullptr;
-  const T* x = nullptr;
-  const T* y = nullptr;         // Null: dz = dy; else dz = dy where y > 0.
-  const float* mean = nullptr;  // period() floats.
-  T* dz = nullptr;              // Null: not stored.
-};
 // totals(0) = sum of dz and totals(1) = sum of dz * (x - mean).
 template <typename T>
 void ChannelGradSums(Context& context, const ChannelRows& rows, const GradSumOperands<T>& operands);

@@ -175,8 +175,14 @@ KernelResult Backward(const LaunchSpec& launch, Context& context) {
       });
       ForChunks(context.pool, rows.chunks(), [&](int64_t begin, int64_t end, int64_t, int) {
         const int64_t at = begin * rows.channels();
-        loops.grad_apply(dy + at, x + at, nullptr, mean, factor, shift, slope,
-                         (end - begin) * rows.channels(), rows.period(), dx + at);
+        loops.grad_apply({.dy = dy + at,
+                          .x = x + at,
+                          .mean = mean,
+                          .factor = factor,
+                          .shift = shift,
+                          .slope = slope,
+                          .dx = dx + at},
+                         (end - begin) * rows.channels(), rows.period());
       });
     }
     for (size_t c = 0; c < channels; ++c) {

@@ -6,6 +6,7 @@
 
 #include "runtime/backends/reference/kernels.h"
 #include "runtime/backends/reference/launch_check.h"
+#include "runtime/backends/reference/storage.h"
 #include "runtime/base/band.h"
 
 namespace wsi::reference {
@@ -16,9 +17,10 @@ struct Batch {
   int64_t channels = 0;
   double epsilon = 0;
   bool relu = false;
+  DType stored = DType::kF64;  // What activations are rounded to.
 };
 
-Batch ReadBatch(LaunchCheck& check, bool with_epsilon) {
+Batch ReadBatch(LaunchCheck& check, const LaunchSpec& launch, bool with_epsilon) {
   const Shape& x = check.input(0);
   check.ChannelsLast(x, 2);
   if (!check.status().ok()) return {};
@@ -27,6 +29,7 @@ Batch ReadBatch(LaunchCheck& check, bool with_epsilon) {
   batch.positions = batch.channels == 0 ? 0 : x.ElementCount() / batch.channels;
   if (with_epsilon) batch.epsilon = check.Float("epsilon");
   batch.relu = check.Flag("relu");
+  batch.stored = StoredType(launch);
   return batch;
 }
 
@@ -42,9 +45,27 @@ double InverseDeviation(const double* var, int64_t c, const Batch& batch) {
   return 1 / std::sqrt(var[c] + batch.epsilon);
 }
 
-// The gradient in front of the fused ReLU, whose result is y.
-double BehindRelu(const Batch& batch, double dy, const double* y, int64_t i) {
-  return !batch.relu || y[i] > 0 ? dy : 0;
+// Operands of the forward pass.
+struct Forward {
+  const double* x = nullptr;
+  const double* scale = nullptr;
+  const double* bias = nullptr;
+  const double* mean = nullptr;
+  const double* var = nullptr;
+};
+
+double Normalized(const Batch& batch, const Forward& forward, int64_t i, int64_t c) {
+  return (forward.x[i] - forward.mean[c]) * forward.scale[c] *
+             InverseDeviation(forward.var, c, batch) +
+         forward.bias[c];
+}
+
+// Whether the fused ReLU lets element i through: its result y is positive. Where y is null,
+// that is made again from `forward` and rounded as it was when stored.
+bool Passes(const Batch& batch, const double* y, const Forward& forward, int64_t i, int64_t c) {
+  if (!batch.relu) return true;
+  if (y != nullptr) return y[i] > 0;
+  return Rounded(batch.stored, Normalized(batch, forward, i, c)) > 0;
 }
 
 }  // namespace
@@ -52,7 +73,7 @@ double BehindRelu(const Batch& batch, double dy, const double* y, int64_t i) {
 KernelResult CompileBatchNormStats(const LaunchSpec& launch) {
   LaunchCheck check(launch);
   WSI_RETURN_IF_ERROR(check.Operands("F", "FF"));
-  const Batch batch = ReadBatch(check, false);
+  const Batch batch = ReadBatch(check, launch, false);
   check.OutputIs(0, Shape{batch.channels});
   check.OutputIs(1, Shape{batch.channels});
   WSI_RETURN_IF_ERROR(check.status());
@@ -74,21 +95,23 @@ KernelResult CompileBatchNormStats(const LaunchSpec& launch) {
 KernelResult CompileBatchNormApply(const LaunchSpec& launch) {
   LaunchCheck check(launch);
   WSI_RETURN_IF_ERROR(check.Operands("FFFFFf", "F"));
-  const Batch batch = ReadBatch(check, true);
+  const Batch batch = ReadBatch(check, launch, true);
   check.PerChannel(1, 4, batch.channels);
   check.InputIs(5, check.input(0));
   check.OutputIs(0, check.input(0));
   WSI_RETURN_IF_ERROR(check.status());
   return MakeKernel([batch](const LaunchArguments& arguments) {
-    const double* x = arguments.input<double>(0);
-    const double* scale = arguments.input<double>(1);
-    const double* bias = arguments.input<double>(2);
-    const double* mean = arguments.input<double>(3);
-    const double* var = arguments.input<double>(4);
+    const Forward forward = {
+        .x = arguments.input<double>(0),
+        .scale = arguments.input<double>(1),
+        .bias = arguments.input<double>(2),
+        .mean = arguments.input<double>(3),
+        .var = arguments.input<double>(4),
+    };
     const double* residual = arguments.input<double>(5);
     double* y = arguments.output<double>(0);
     ForEachElement(batch, [&](int64_t i, int64_t c) {
-      double v = (x[i] - mean[c]) * scale[c] * InverseDeviation(var, c, batch) + bias[c];
+      double v = Normalized(batch, forward, i, c);
       if (residual != nullptr) v += residual[i];
       y[i] = batch.relu && v < 0 ? 0 : v;
     });
@@ -97,12 +120,14 @@ KernelResult CompileBatchNormApply(const LaunchSpec& launch) {
 
 KernelResult CompileBatchNormGradStats(const LaunchSpec& launch) {
   LaunchCheck check(launch);
-  WSI_RETURN_IF_ERROR(check.Operands("FFFFf", "FFf"));
-  const Batch batch = ReadBatch(check, true);
+  WSI_RETURN_IF_ERROR(check.Operands("FFFFffff", "FFf"));
+  const Batch batch = ReadBatch(check, launch, true);
   check.InputIs(1, check.input(0));
   check.PerChannel(2, 3, batch.channels);
-  check.InputIs(4, check.input(0));
-  check.Require(!batch.relu || check.HasInput(4), "relu wants y");
+  check.PerChannel(5, 6, batch.channels);
+  for (const size_t i : {4, 7}) check.InputIs(i, check.input(0));
+  check.Require(!batch.relu || check.HasInput(4) || (check.HasInput(5) && check.HasInput(6)),
+                "relu wants y, or scale and bias");
   check.OutputIs(0, Shape{batch.channels});
   check.OutputIs(1, Shape{batch.channels});
   check.OutputIs(2, check.input(0));
@@ -113,13 +138,16 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch) {
     const double* mean = arguments.input<double>(2);
     const double* var = arguments.input<double>(3);
     const double* y = arguments.input<double>(4);
+    const Forward forward = {x, arguments.input<double>(5), arguments.input<double>(6), mean, var};
+    const double* addend = arguments.input<double>(7);
     double* dscale = arguments.output<double>(0);
     double* dbias = arguments.output<double>(1);
     double* dz = arguments.output<double>(2);
     std::fill_n(dscale, batch.channels, 0.0);
     std::fill_n(dbias, batch.channels, 0.0);
     ForEachElement(batch, [&](int64_t i, int64_t c) {
-      const double d = BehindRelu(batch, dy[i], y, i);
+      const double sum = addend == nullptr ? dy[i] : dy[i] + addend[i];
+      const double d = Passes(batch, y, forward, i, c) ? sum : 0;
       dscale[c] += d * (x[i] - mean[c]) * InverseDeviation(var, c, batch);
       dbias[c] += d;
       if (dz != nullptr) dz[i] = d;
@@ -129,12 +157,13 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch) {
 
 KernelResult CompileBatchNormGradApply(const LaunchSpec& launch) {
   LaunchCheck check(launch);
-  WSI_RETURN_IF_ERROR(check.Operands("FFFFFFFf", "F"));
-  const Batch batch = ReadBatch(check, true);
+  WSI_RETURN_IF_ERROR(check.Operands("FFFFFFFff", "F"));
+  const Batch batch = ReadBatch(check, launch, true);
   check.InputIs(1, check.input(0));
   check.PerChannel(2, 6, batch.channels);
+  check.PerChannel(8, 8, batch.channels);
   check.InputIs(7, check.input(0));
-  check.Require(!batch.relu || check.HasInput(7), "relu wants y");
+  check.Require(!batch.relu || check.HasInput(7) || check.HasInput(8), "relu wants y or bias");
   check.OutputIs(0, check.input(0));
   WSI_RETURN_IF_ERROR(check.status());
   WSI_ASSIGN_OR_RETURN(const BandOfWhole band,
@@ -148,10 +177,11 @@ KernelResult CompileBatchNormGradApply(const LaunchSpec& launch) {
     const double* dscale = arguments.input<double>(5);
     const double* dbias = arguments.input<double>(6);
     const double* y = arguments.input<double>(7);
+    const Forward forward = {x, scale, arguments.input<double>(8), mean, var};
     double* dx = arguments.output<double>(0);
     const double m = static_cast<double>(band.CountInWhole(batch.positions));
     ForEachElement(batch, [&](int64_t i, int64_t c) {
-      const double d = BehindRelu(batch, dy[i], y, i);
+      const double d = Passes(batch, y, forward, i, c) ? dy[i] : 0;
       const double inverse = InverseDeviation(var, c, batch);
       const double xhat = (x[i] - mean[c]) * inverse;
       dx[i] = scale[c] * inverse * (d - dbias[c] / m - xhat * dscale[c] / m);
@@ -162,7 +192,7 @@ KernelResult CompileBatchNormGradApply(const LaunchSpec& launch) {
 KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch) {
   LaunchCheck check(launch);
   WSI_RETURN_IF_ERROR(check.Operands("FFFf", "F"));
-  const Batch batch = ReadBatch(check, true);
+  const Batch batch = ReadBatch(check, launch, true);
   check.PerChannel(1, 2, batch.channels);
   check.InputIs(3, check.input(0));
   check.Require(!batch.relu || check.HasInput(3), "relu wants y");
@@ -175,7 +205,8 @@ KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch) {
     const double* y = arguments.input<double>(3);
     double* dx = arguments.output<double>(0);
     ForEachElement(batch, [&](int64_t i, int64_t c) {
-      dx[i] = BehindRelu(batch, dy[i], y, i) * scale[c] * InverseDeviation(var, c, batch);
+      const double d = Passes(batch, y, {}, i, c) ? dy[i] : 0;
+      dx[i] = d * scale[c] * InverseDeviation(var, c, batch);
     });
   });
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -13,6 +14,8 @@
 
 namespace wsi::reference {
 namespace {
+
+constexpr const char* kStored = "stored";  // Attribute for StoredType.
 
 bool IsNarrow(const OperandSpec& operand) {
   return operand.present && IsFloat(operand.dtype) && operand.dtype != DType::kF64;
@@ -122,6 +125,9 @@ Result<Attributes> WidenedAttributes(const LaunchSpec& launch) {
     }
     attributes.Set(name, std::string(DTypeName(DType::kF64)));
   }
+  if (!launch.inputs.empty() && IsNarrow(launch.inputs[0])) {
+    attributes.Set(kStored, std::string(DTypeName(launch.inputs[0].dtype)));
+  }
   return attributes;
 }
 
@@ -142,6 +148,18 @@ KernelResult CompileStored(CompileFunction compile, const LaunchSpec& launch) {
   WSI_ASSIGN_OR_RETURN(std::vector<Storage> stored_outputs, StorageOf(launch.outputs));
   return std::unique_ptr<Kernel>(std::make_unique<StoredKernel>(
       std::move(kernel), std::move(stored_inputs), std::move(stored_outputs)));
+}
+
+DType StoredType(const LaunchSpec& launch) {
+  const Result<DType> named = ParseDType(launch.attributes.String(kStored, "f64"));
+  return named.ok() ? *named : DType::kF64;
+}
+
+double Rounded(DType dtype, double value) {
+  if (dtype == DType::kF64) return value;
+  std::array<std::byte, sizeof(double)> stored = {};
+  Store(dtype, stored.data(), 0, value);
+  return Load(dtype, stored.data(), 0);
 }
 
 }  // namespace wsi::reference

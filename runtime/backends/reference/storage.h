@@ -9,4 +9,9 @@ namespace wsi::reference {
 // converted before the launch and results rounded to nearest even behind it.
 KernelResult CompileStored(CompileFunction compile, const LaunchSpec& launch);
 
+// In a kernel that CompileStored compiles: how input 0 is stored, f64 unless narrower.
+DType StoredType(const LaunchSpec& launch);
+// `value` as it comes back after being stored so.
+double Rounded(DType dtype, double value);
+
 }  // namespace wsi::reference

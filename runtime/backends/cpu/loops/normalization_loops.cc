@@ -88,6 +88,21 @@ void Moments(const T* x, int64_t rows, int64_t period, double* __restrict mean,
   }
 }
 
+// The forward pass and the masks of its gradients share these, so that they agree in every bit.
+float Normalized(float x, float mean, float factor, float bias) {
+  return (x - mean) * factor + bias;
+}
+// Half of the smallest positive T: what Store rounds to 0.
+template <typename T>
+constexpr float kRoundsToZero = sizeof(T) == sizeof(float) ? 0.0F
+                                : __is_same(T, Half)       ? 0x1p-25F
+                                                           : 0x1p-134F;
+// Whether max(v, 0), stored as T, is positive.
+template <typename T>
+bool Passes(float v) {
+  return v > kRoundsToZero<T>;
+}
+
 template <bool kResidual, bool kRelu, typename T>
 void ApplyRows(const T* x, const T* residual, const float* __restrict mean,
                const float* __restrict factor, const float* __restrict bias, int64_t count,
@@ -99,7 +114,7 @@ void ApplyRows(const T* x, const T* residual, const float* __restrict mean,
     T* q = y + begin;
     WSI_INDEPENDENT
     for (int64_t j = 0; j < n; ++j) {
-      float v = (Load(p[j]) - mean[j]) * factor[j] + bias[j];
+      float v = Normalized(Load(p[j]), mean[j], factor[j], bias[j]);
       if constexpr (kResidual) v += Load(r[j]);
       if constexpr (kRelu) v = v < 0.0F ? 0.0F : v;
       Store(v, q[j]);
@@ -123,45 +138,70 @@ void Apply(const T* x, const T* residual, const float* mean, const float* factor
   }
 }
 
-// `kRows` rows at once, so that the sums are touched less often.
-template <bool kMask, bool kStore, int64_t kRows, typename T>
-void GradSumGroup(const T* dy, const T* x, const T* y, const float* __restrict mean, int64_t period,
-                  float* __restrict sum, float* __restrict dot, T* dz) {
+enum class Mask { kNone, kFromY, kFromX };
+
+// f.operator()<Mask>() for where the mask comes from.
+template <typename F>
+void WithMask(bool from_y, bool from_x, const F& f) {
+  if (from_y) {
+    f.template operator()<Mask::kFromY>();
+  } else if (from_x) {
+    f.template operator()<Mask::kFromX>();
+  } else {
+    f.template operator()<Mask::kNone>();
+  }
+}
+
+// `kRows` rows from element `at` on at once, so that the sums are touched less often.
+template <Mask kMask, bool kAddend, bool kStore, int64_t kRows, typename T>
+void GradSumGroup(const GradSumOperands<T>& operands, int64_t at, int64_t period,
+                  float* __restrict sum, float* __restrict dot) {
+  const T* dy = operands.dy + at;
+  const T* x = operands.x + at;
+  const T* addend = kAddend ? operands.addend + at : nullptr;
+  const T* y = kMask == Mask::kFromY ? operands.y + at : nullptr;
+  T* dz = kStore ? operands.dz + at : nullptr;
+  const float* __restrict mean = operands.mean;
+  const float* __restrict factor = operands.factor;
+  const float* __restrict bias = operands.bias;
   WSI_INDEPENDENT
   for (int64_t j = 0; j < period; ++j) {
     float s = 0.0F;
     float t = 0.0F;
     for (int64_t r = 0; r < kRows; ++r) {
-      float v = Load(dy[r * period + j]);
-      if constexpr (kMask) v = Load(y[r * period + j]) > 0.0F ? v : 0.0F;
-      if constexpr (kStore) Store(v, dz[r * period + j]);
+      const int64_t i = r * period + j;
+      const float u = Load(x[i]);
+      float v = Load(dy[i]);
+      if constexpr (kAddend) v += Load(addend[i]);
+      if constexpr (kMask == Mask::kFromY) v = Load(y[i]) > 0.0F ? v : 0.0F;
+      if constexpr (kMask == Mask::kFromX) {
+        v = Passes<T>(Normalized(u, mean[j], factor[j], bias[j])) ? v : 0.0F;
+      }
+      if constexpr (kStore) Store(v, dz[i]);
       s += v;
-      t += v * (Load(x[r * period + j]) - mean[j]);
+      t += v * (u - mean[j]);
     }
     sum[j] += s;
     dot[j] += t;
   }
 }
 
-template <bool kMask, bool kStore, typename T>
-void GradSumRows(const T* dy, const T* x, const T* y, const float* mean, int64_t rows,
-                 int64_t period, float* sum, float* dot, T* dz) {
+template <Mask kMask, bool kAddend, bool kStore, typename T>
+void GradSumRows(const GradSumOperands<T>& operands, int64_t at, int64_t rows, int64_t period,
+                 float* sum, float* dot) {
   constexpr int64_t kGroup = 4;
   int64_t r = 0;
-  const auto at = [&](const T* p) { return p == nullptr ? p : p + r * period; };
   for (; r + kGroup <= rows; r += kGroup) {
-    GradSumGroup<kMask, kStore, kGroup>(dy + r * period, x + r * period, at(y), mean, period, sum,
-                                        dot, const_cast<T*>(at(dz)));
+    GradSumGroup<kMask, kAddend, kStore, kGroup>(operands, at + r * period, period, sum, dot);
   }
   for (; r < rows; ++r) {
-    GradSumGroup<kMask, kStore, 1>(dy + r * period, x + r * period, at(y), mean, period, sum, dot,
-                                   const_cast<T*>(at(dz)));
+    GradSumGroup<kMask, kAddend, kStore, 1>(operands, at + r * period, period, sum, dot);
   }
 }
 
-template <typename T>
-void GradSums(const T* dy, const T* x, const T* y, const float* mean, int64_t rows, int64_t period,
-              double* __restrict sum, double* __restrict dot, T* dz, float* block) {
+template <Mask kMask, bool kAddend, bool kStore, typename T>
+void GradSumBlocks(const GradSumOperands<T>& operands, int64_t rows, int64_t period,
+                   double* __restrict sum, double* __restrict dot, float* block) {
   float* __restrict block_sum = block;
   float* __restrict block_dot = block + period;
   for (int64_t j = 0; j < period; ++j) sum[j] = 0.0;
@@ -169,51 +209,60 @@ void GradSums(const T* dy, const T* x, const T* y, const float* mean, int64_t ro
   const int64_t step = BlockRows(period);
   for (int64_t begin = 0; begin < rows; begin += step) {
     const int64_t n = rows - begin < step ? rows - begin : step;
-    const int64_t at = begin * period;
     Zero(block, 2 * period);
-    const T* o = y == nullptr ? nullptr : y + at;
-    T* q = dz == nullptr ? nullptr : dz + at;
-    if (y != nullptr && dz != nullptr) {
-      GradSumRows<true, true>(dy + at, x + at, o, mean, n, period, block_sum, block_dot, q);
-    } else if (y != nullptr) {
-      GradSumRows<true, false>(dy + at, x + at, o, mean, n, period, block_sum, block_dot, q);
-    } else if (dz != nullptr) {
-      GradSumRows<false, true>(dy + at, x + at, o, mean, n, period, block_sum, block_dot, q);
-    } else {
-      GradSumRows<false, false>(dy + at, x + at, o, mean, n, period, block_sum, block_dot, q);
-    }
+    GradSumRows<kMask, kAddend, kStore>(operands, begin * period, n, period, block_sum, block_dot);
     for (int64_t j = 0; j < period; ++j) sum[j] += static_cast<double>(block_sum[j]);
     for (int64_t j = 0; j < period; ++j) dot[j] += static_cast<double>(block_dot[j]);
   }
 }
 
-template <bool kMask, typename T>
-void GradApplyRows(const T* dy, const T* x, const T* y, const float* __restrict mean,
-                   const float* __restrict factor, const float* __restrict shift,
-                   const float* __restrict slope, int64_t count, int64_t period, T* dx) {
+template <typename T>
+void GradSums(const GradSumOperands<T>& operands, int64_t rows, int64_t period, double* sum,
+              double* dot, float* block) {
+  const bool store = operands.dz != nullptr;
+  WithMask(operands.y != nullptr, operands.factor != nullptr, [&]<Mask kMask>() {
+    if (operands.addend != nullptr && store) {
+      GradSumBlocks<kMask, true, true>(operands, rows, period, sum, dot, block);
+    } else if (operands.addend != nullptr) {
+      GradSumBlocks<kMask, true, false>(operands, rows, period, sum, dot, block);
+    } else if (store) {
+      GradSumBlocks<kMask, false, true>(operands, rows, period, sum, dot, block);
+    } else {
+      GradSumBlocks<kMask, false, false>(operands, rows, period, sum, dot, block);
+    }
+  });
+}
+
+template <Mask kMask, typename T>
+void GradApplyRows(const GradApplyOperands<T>& operands, int64_t count, int64_t period) {
+  const float* __restrict mean = operands.mean;
+  const float* __restrict factor = operands.factor;
+  const float* __restrict shift = operands.shift;
+  const float* __restrict slope = operands.slope;
+  const float* __restrict bias = operands.bias;
   for (int64_t begin = 0; begin < count; begin += period) {
     const int64_t n = count - begin < period ? count - begin : period;
-    const T* g = dy + begin;
-    const T* p = x + begin;
-    const T* o = kMask ? y + begin : nullptr;
-    T* q = dx + begin;
+    const T* g = operands.dy + begin;
+    const T* p = operands.x + begin;
+    const T* o = kMask == Mask::kFromY ? operands.y + begin : nullptr;
+    T* q = operands.dx + begin;
     WSI_INDEPENDENT
     for (int64_t j = 0; j < n; ++j) {
+      const float u = Load(p[j]);
       float v = Load(g[j]);
-      if constexpr (kMask) v = Load(o[j]) > 0.0F ? v : 0.0F;
-      Store(v * factor[j] - shift[j] - (Load(p[j]) - mean[j]) * slope[j], q[j]);
+      if constexpr (kMask == Mask::kFromY) v = Load(o[j]) > 0.0F ? v : 0.0F;
+      if constexpr (kMask == Mask::kFromX) {
+        v = Passes<T>(Normalized(u, mean[j], factor[j], bias[j])) ? v : 0.0F;
+      }
+      Store(v * factor[j] - shift[j] - (u - mean[j]) * slope[j], q[j]);
     }
   }
 }
 
 template <typename T>
-void GradApply(const T* dy, const T* x, const T* y, const float* mean, const float* factor,
-               const float* shift, const float* slope, int64_t count, int64_t period, T* dx) {
-  if (y != nullptr) {
-    GradApplyRows<true>(dy, x, y, mean, factor, shift, slope, count, period, dx);
-  } else {
-    GradApplyRows<false>(dy, x, y, mean, factor, shift, slope, count, period, dx);
-  }
+void GradApply(const GradApplyOperands<T>& operands, int64_t count, int64_t period) {
+  WithMask(operands.y != nullptr, operands.bias != nullptr,
+           [&]<Mask kMask>() { GradApplyRows<kMask>(operands, count, period); });
 }
 
 template <typename T>
