@@ -197,12 +197,15 @@ std::string Cudnn::KeyOf(const ConvolutionProblem& problem) const {
   return fmt::format("{}, workspace at most {}: {}", machine_, kMostWorkspace, problem.ToText());
 }
 
-Status Cudnn::Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan,
-                   std::string_view origin) {
-  WSI_ASSIGN_OR_RETURN(const EngineChoice choice, ChoiceOf(*library_, plan.configuration_));
-  choices_.push_back(fmt::format("{}: engine {}, workspace {}, {}", problem.ToText(), choice.engine,
-                                 FormatBytes(plan.workspace_bytes()), origin));
-  return {};
+// A choice that cuDNN does not tell is not kept.
+void Cudnn::Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan,
+                 std::string_view origin, bool keeps) {
+  const Result<EngineChoice> choice = ChoiceOf(*library_, plan.configuration_);
+  choices_.push_back(fmt::format(
+      "{}: engine {}, workspace {}, {}", problem.ToText(),
+      choice.ok() ? fmt::format("{}", choice->engine) : "unknown: " + choice.status().message(),
+      FormatBytes(plan.workspace_bytes()), origin));
+  if (keeps && choice.ok()) cache_.Keep(KeyOf(problem), *choice);
 }
 
 // What an earlier run found; null where none did.
@@ -221,7 +224,7 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::KeptPlan(const ConvolutionProble
   WSI_ASSIGN_OR_RETURN(std::unique_ptr<ConvolutionPlan> plan,
                        MakePlan(problem, std::move(configuration).value()));
   if (plan) {
-    WSI_RETURN_IF_ERROR(Note(problem, *plan, "kept from an earlier run"));
+    Note(problem, *plan, "kept from an earlier run", false);
   } else {
     cache_.Distrust(key, "its engine does not compute this");
   }
@@ -244,14 +247,11 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::ChoosePlan(const ConvolutionProb
     WSI_ASSIGN_OR_RETURN(fastest, FindFastest(problem, plans));
   }
   std::unique_ptr<ConvolutionPlan> plan = std::move(plans[fastest.index]);
-  if (fastest.ms) {
-    WSI_ASSIGN_OR_RETURN(const EngineChoice choice, ChoiceOf(*library_, plan->configuration_));
-    cache_.Keep(KeyOf(problem), choice);
-  }
-  WSI_RETURN_IF_ERROR(Note(problem, *plan,
-                           fastest.ms ? fmt::format("{:.3f} ms, number {} of {}", *fastest.ms,
-                                                    fastest.index + 1, plans.size())
-                                      : "the heuristics' first"));
+  Note(problem, *plan,
+       fastest.ms
+           ? fmt::format("{:.3f} ms, number {} of {}", *fastest.ms, fastest.index + 1, plans.size())
+           : "the heuristics' first",
+       fastest.ms.has_value());
   return plan;
 }
 

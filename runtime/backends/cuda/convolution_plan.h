@@ -103,8 +103,8 @@ class Cudnn {
   std::string KeyOf(const ConvolutionProblem& problem) const;
   Result<std::unique_ptr<ConvolutionPlan>> KeptPlan(const ConvolutionProblem& problem);
   Result<std::unique_ptr<ConvolutionPlan>> ChoosePlan(const ConvolutionProblem& problem);
-  Status Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan,
-              std::string_view origin);
+  void Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan, std::string_view origin,
+            bool keeps);
 
   cudaStream_t stream_;
   EngineCache cache_;
