@@ -28,6 +28,12 @@ DType IndexType(const Window& w) {
   return w.KernelPositions() <= kByteWindows ? DType::kU8 : DType::kI32;
 }
 
+// Divides by what many threads divide by, most often a power of 2.
+__device__ int64_t Quotient(int64_t value, int64_t divisor) {
+  if ((divisor & (divisor - 1)) == 0) return value >> (63 - __clzll(divisor));
+  return value / divisor;
+}
+
 // Item i of positions times packs: its image, position and first channel.
 struct Place {
   int64_t n;
@@ -39,13 +45,14 @@ template <int W>
 __device__ Place Locate(const Window& w, const Index3& sizes, int64_t i) {
   Place p;
   const int64_t packs = w.in_channels / W;
-  p.row = i / packs;
-  p.channel = i % packs * W;
+  p.row = Quotient(i, packs);
+  p.channel = (i - p.row * packs) * W;
   int64_t rest = p.row;
   for (int a = 2; a >= 0; --a) {
     const auto axis = static_cast<size_t>(a);
-    p.position[axis] = rest % sizes[axis];
-    rest /= sizes[axis];
+    const int64_t above = Quotient(rest, sizes[axis]);
+    p.position[axis] = rest - above * sizes[axis];
+    rest = above;
   }
   p.n = rest;
   return p;
@@ -67,15 +74,15 @@ __device__ void ForTaps(const Window& w, const Index3& o, const F& f) {
 }
 
 // The outputs along axis `a` whose windows reach over input `i`: from first to last.
-// In 32 bits, since divisions of 64 are slow.
 struct Run {
   int64_t first, last;
   __device__ static Run Of(const Window& w, size_t a, int64_t i) {
     const auto reach = static_cast<unsigned>(i + w.pad_begin[a]);
     const auto extent = static_cast<unsigned>((w.kernel[a] - 1) * w.dilation[a]);
     const auto stride = static_cast<unsigned>(w.stride[a]);
-    const unsigned first = reach <= extent ? 0 : (reach - extent + stride - 1) / stride;
-    return {first, min(int64_t{reach / stride}, w.out[a] - 1)};
+    const int64_t first =
+        reach <= extent ? 0 : Quotient(int64_t{reach} - extent + stride - 1, stride);
+    return {first, min(Quotient(reach, stride), w.out[a] - 1)};
   }
 };
 // The tap of output `o`, whose window reaches over input `i`, or -1 where it is between taps.

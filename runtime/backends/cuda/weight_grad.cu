@@ -346,13 +346,13 @@ Gather GatherOf(const Window& w) {
 
 }  // namespace
 
-KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Context& context) {
+Result<WeightGrad> WeightGrad::Make(const Window& window, DType dtype) {
   Geometry g{};
-  if (window.batch * window.OutPositions() == 0) return CompileError(launch, "dy is empty");
-  if (!ReadGeometry(window, g)) return CompileError(launch, "a size is above 2^29");
+  if (window.batch * window.OutPositions() == 0) return InvalidInput("dy is empty");
+  if (!ReadGeometry(window, g)) return InvalidInput("a size is above 2^29");
   const Gather gather = GatherOf(window);
-  const bool half = launch.inputs[0].dtype == DType::kF16;
-  const Cut cut = half ? ChooseCut<__half>(g, gather) : ChooseCut<__nv_bfloat16>(g, gather);
+  const Cut cut =
+      dtype == DType::kF16 ? ChooseCut<__half>(g, gather) : ChooseCut<__nv_bfloat16>(g, gather);
   g.chunk = cut.chunk;
   g.row_tiles = static_cast<int>(CeilDiv(g.rows, cut.variant.rows));
   const dim3 grid(static_cast<unsigned>(cut.tiles), static_cast<unsigned>(cut.chunks));
@@ -361,23 +361,30 @@ KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Cont
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                 static_cast<int>(cut.variant.shared_bytes)));
   const int64_t count = int64_t{g.rows} * g.columns;
-  if (cut.chunks > 1) {
-    WSI_RETURN_IF_ERROR(
-        context.scratch.Require(cut.chunks * count * static_cast<Bytes>(sizeof(float))));
-  }
-  return MakeKernel([=, &context](const LaunchArguments& a) {
-    auto* dw = a.output<float>(0);
-    float* parts = cut.chunks > 1 ? context.scratch.at<float>(0) : dw;
-    const auto* x = reinterpret_cast<const uint16_t*>(a.inputs[0]);
-    const auto* dy = reinterpret_cast<const uint16_t*>(a.inputs[1]);
-    kernel<<<grid, kThreads, cut.variant.shared_bytes, context.stream>>>(g, x, dy, parts);
+  WeightGrad grad;
+  if (cut.chunks > 1) grad.scratch_bytes_ = cut.chunks * count * static_cast<Bytes>(sizeof(float));
+  grad.run_ = [=](const void* x, const void* dy, float* dw, float* scratch, cudaStream_t stream) {
+    float* parts = cut.chunks > 1 ? scratch : dw;
+    kernel<<<grid, kThreads, cut.variant.shared_bytes, stream>>>(
+        g, static_cast<const uint16_t*>(x), static_cast<const uint16_t*>(dy), parts);
     if (cut.chunks > 1 && cut.chunks <= kFewParts) {
-      SumFewParts<<<GridFor(count), kThreads, 0, context.stream>>>(parts, count, cut.chunks, dw);
+      SumFewParts<<<GridFor(count), kThreads, 0, stream>>>(parts, count, cut.chunks, dw);
     } else if (cut.chunks > 1) {
       const auto blocks = static_cast<unsigned>(CeilDiv(count, 32));
-      SumParts<<<blocks, dim3(32, 8), 0, context.stream>>>(parts, count, cut.chunks, dw);
+      SumParts<<<blocks, dim3(32, 8), 0, stream>>>(parts, count, cut.chunks, dw);
     }
     return LaunchStatus();
+  };
+  return grad;
+}
+
+KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Context& context) {
+  auto made = WeightGrad::Make(window, launch.inputs[0].dtype);
+  if (!made.ok()) return CompileError(launch, made.status().message());
+  WSI_RETURN_IF_ERROR(context.scratch.Require(made->scratch_bytes()));
+  return MakeKernel([grad = *std::move(made), &context](const LaunchArguments& a) {
+    return grad.Run(a.inputs[0], a.inputs[1], a.output<float>(0), context.scratch.at<float>(0),
+                    context.stream);
   });
 }
 

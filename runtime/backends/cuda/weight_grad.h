@@ -1,13 +1,31 @@
-// Weight gradients of convolutions in half precision, by own kernels on tensor cores.
+// Weight gradients of convolutions in half precision, by own kernels on Hopper's tensor cores.
 #pragma once
+
+#include <functional>
 
 #include "runtime/backends/cuda/compile.h"
 #include "runtime/backends/window.h"
 
 namespace wsi::cuda {
 
-// A kernel of inputs x and dy and output dw in fp32, channels last, one group.
-// REQUIRES: x and dy are both f16 or both bf16.
+// One of them, channels last, one group.
+class WeightGrad {
+ public:
+  // kInvalidInput where dy is empty or a size above 2^29. WANTS: f16 or bf16.
+  static Result<WeightGrad> Make(const Window& window, DType dtype);
+
+  Bytes scratch_bytes() const { return scratch_bytes_; }
+  // dw: fp32. `scratch` has scratch_bytes(), aligned to 256.
+  Status Run(const void* x, const void* dy, float* dw, float* scratch, cudaStream_t stream) const {
+    return run_(x, dy, dw, scratch, stream);
+  }
+
+ private:
+  std::function<Status(const void*, const void*, float*, float*, cudaStream_t)> run_;
+  Bytes scratch_bytes_ = 0;
+};
+
+// A kernel of inputs x and dy and output dw.
 KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Context& context);
 
 }  // namespace wsi::cuda
