@@ -11,6 +11,7 @@
 
 #include "runtime/base/checked.h"
 #include "runtime/comm/peer_notes.h"
+#include "runtime/comm/watchdog.h"
 
 namespace wsi {
 namespace {
@@ -22,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kEagerTime = std::chrono::milliseconds(2);
 constexpr auto kPollInterval = std::chrono::microseconds(50);
 constexpr auto kAbortPatience = std::chrono::seconds(5);
-constexpr auto kAnswerPatience = std::chrono::seconds(2);
+constexpr std::chrono::milliseconds kAnswerPatience = std::chrono::seconds(2);
 constexpr size_t kMostElements = size_t{1} << 28;     // Of one call of MPI, which counts in int.
 constexpr size_t kOrderedElements = size_t{1} << 20;  // Of one round of a sum by ranks.
 
@@ -115,6 +116,7 @@ class MpiCommunicator final : public Communicator {
 };
 
 Status MpiCommunicator::Start() {
+  const Watchdog watchdog(timeout_, "MPI's start", ExitCode(ErrorCode::kPeer));
   int provided = MPI_THREAD_SINGLE;
   WSI_RETURN_IF_MPI_ERROR(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided));
   WSI_RETURN_IF_MPI_ERROR(MPI_Comm_dup(MPI_COMM_WORLD, &comm_));
@@ -155,6 +157,9 @@ MpiCommunicator::~MpiCommunicator() {
     if (MPI_Ibarrier(comm_, &request) != MPI_SUCCESS || !Wait(request, "the end").ok()) {
       Abort(ExitCode(ErrorCode::kPeer));
     }
+  }
+  const Watchdog watchdog(timeout_, "MPI's end", ExitCode(ErrorCode::kPeer));
+  if (comm_ != MPI_COMM_NULL && !is_broken_) {
     notes_.Close();
     MPI_Comm_free(&comm_);
   }
@@ -218,7 +223,7 @@ int MpiCommunicator::FindMissing() {
   for (int r = 0; r < size_; ++r) {
     if (r != rank_) notes_.Send(r, {.kind = PeerNote::Kind::kQuestion, .operations = operations_});
   }
-  const Clock::time_point deadline = Clock::now() + kAnswerPatience;
+  const Clock::time_point deadline = Clock::now() + std::min(timeout_, kAnswerPatience);
   const auto unanswered = [&] { return std::find(answers_.begin(), answers_.end(), -1); };
   while (unanswered() != answers_.end() && Clock::now() < deadline) {
     if (!ReadNotes().ok()) return failure_.rank;

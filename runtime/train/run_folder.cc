@@ -73,7 +73,7 @@ Result<RunFolder> FindRunFolder(const std::string& path) {
 Status RunFolder::Claim(const plan::Plan& plan, const Manifest& manifest, OutputOptions options) {
   const std::string& hash = plan.provenance().model_hash();
   if (!model_hash.empty() && (model_hash != hash || optimizer != plan.training().optimizer())) {
-    return UsageError(fmt::format(
+    return InvalidInput(fmt::format(
         "{}: this run was begun with another model or optimizer ({}, not {}); use its plan", path,
         optimizer, plan.training().optimizer()));
   }

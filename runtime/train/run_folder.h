@@ -17,7 +17,7 @@ struct RunFolder {
   std::string optimizer;                 // Of the plan that the run was begun with.
   std::vector<std::string> class_names;  // In the order of the model's scores.
 
-  // Writes run.json. kUsage if the run was begun with another model or optimizer.
+  // Writes run.json. kInvalidInput if the run was begun with another model or optimizer.
   Status Claim(const plan::Plan& plan, const Manifest& manifest, OutputOptions options);
 };
 

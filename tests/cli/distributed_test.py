@@ -1,7 +1,6 @@
 """Several ranks on one machine: the same weights as one rank, whatever stops them on the way."""
 import json
 import os
-import pathlib
 import random
 import signal
 import subprocess
@@ -9,96 +8,13 @@ import time
 import unittest
 
 import numpy
-from programs import (INVALID, PREEMPTED, ProgramTest, command, read_events, read_safetensors,
-                      run, write_tiny_model)
-
-LAUNCHER = os.environ.get("WSI_MPI_LAUNCHER", "")
-IS_MPICH = LAUNCHER and "HYDRA" in subprocess.run(
-    [LAUNCHER, "--version"], capture_output=True, text=True, check=False).stdout
-PEER = 7
-# Also where ranks are more than cores, and as root, as in a container.
-ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-                   OMPI_MCA_rmaps_base_oversubscribe="1")
-# Every optimizer, precision and number of ranks, which takes a minute.
-ALL = os.environ.get("WSI_ALL_RANKS") == "1"
-
-
-def children(process):
-    """The process ids below `process`, by command."""
-    found = []
-    for path in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
-        try:
-            for child in path.read_text().split():
-                found += [int(child), *children(int(child))]
-        except OSError:
-            continue
-    return found
-
-
-def is_rank(process):
-    try:
-        return pathlib.Path(f"/proc/{process}/comm").read_text().strip() == "wsirun"
-    except OSError:
-        return False
-
-
-def is_alive(process):
-    try:
-        return pathlib.Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
-    except OSError:
-        return False
+from programs import (INVALID, IO, PREEMPTED, command, read_events, read_safetensors, run,
+                      write_tiny_model)
+from ranks import ALL, IS_MPICH, LAUNCHER, PEER, RanksTest
 
 
 @unittest.skipUnless(LAUNCHER, "built without MPI")
-class Distributed(ProgramTest):
-    def setUp(self):
-        super().setUp()
-        self.manifest = self.make_slides(12, test_fraction=0.34)
-        self.model = self.folder / "tiny.onnx"
-        write_tiny_model(self.model)
-
-    def plan(self, accumulate, *options):
-        path = self.folder / f"{'-'.join(map(str, (accumulate, *options)))}.plan"
-        if not path.exists():
-            self.succeed("wsic", "compile", self.model, "-o", path, "--norm", "frozen",
-                         "--accumulate", accumulate, *(options or ("--optimizer", "momentum")))
-        return path
-
-    def train(self, plan, name, *options):
-        return command("wsirun", "train", plan, "--slides", self.manifest, "--run-dir",
-                       self.folder / name, "--val-split", "test", "--threads", 1, "--seed", 3,
-                       *options)
-
-    def on_ranks(self, ranks, words):
-        launcher = [LAUNCHER, "-n", str(ranks)] if ranks > 1 else []
-        return subprocess.run([*launcher, *words], capture_output=True, text=True, check=False,
-                              timeout=120, env=ENVIRONMENT)
-
-    def trained(self, ranks, plan, name, *options):
-        done = self.on_ranks(ranks, self.train(plan, name, *options))
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return (self.folder / name / "last.safetensors").read_bytes()
-
-    def start(self, ranks, plan, name, *options):
-        """A run under way: its launcher, and its ranks once one step is done."""
-        process = subprocess.Popen(
-            [LAUNCHER, "-n", str(ranks), *self.train(plan, name, *options)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        self.addCleanup(process.stderr.close)
-        events = self.folder / name / "events.jsonl"
-        while process.poll() is None and not (
-                events.exists() and '"event":"step"' in events.read_text(encoding="utf-8")):
-            time.sleep(0.005)
-        return process, [child for child in children(process.pid) if is_rank(child)]
-
-    def assert_gone(self, processes):
-        deadline = time.monotonic() + 10
-        while any(map(is_alive, processes)) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        self.assertEqual([process for process in processes if is_alive(process)], [])
-
+class Distributed(RanksTest):
     def test_ranks_give_the_bits_of_accumulation(self):
         cases = [(2, 2, "momentum", "fp32"), (4, 1, "adam", "fp16")]
         if ALL:
@@ -249,11 +165,31 @@ class Distributed(ProgramTest):
         self.assertEqual(self.trained(2, plan, "parts", *options, "--resume", "auto"), whole)
 
     def test_ranks_start_alike(self):
-        plans = self.plan(1), self.plan(2)
-        words = [self.train(plan, "run") for plan in plans]
-        done = self.on_ranks(1, [LAUNCHER, "-n", "1", *words[0], ":", "-n", "1", *words[1]])
-        self.assertEqual(done.returncode, INVALID, done.stderr)
-        self.assertEqual(done.stderr.count("rank 1 has another plan than rank 0"), 1, done.stderr)
+        words = self.train(self.plan(1), "run")
+        manifest = self.manifest.with_name("other.csv")
+        manifest.write_text("\n".join(self.manifest.read_text().splitlines()[:-1]) + "\n")
+        for others, message in (
+                (self.train(self.plan(2), "run"), "another plan than"),
+                ([str(manifest) if word == str(self.manifest) else word for word in words],
+                 "another manifest than"),
+                ([*words, "--epochs", "7"], "other options than"),
+                ([*words[:2], "no.plan", *words[3:]], "no.plan")):
+            done = self.on_ranks(1, [LAUNCHER, "-n", "1", *words, ":", "-n", "1",
+                                     *map(str, others)])
+            self.assertIn(done.returncode, (INVALID, IO), done.stderr)
+            self.assertEqual(done.stderr.count("wsirun train:"), 1, done.stderr)
+            self.assertRegex(done.stderr, f"rank 1.*{message}")
+            self.assertFalse((self.folder / "run" / "events.jsonl").exists())
+
+    def test_another_models_run_is_not_gone_on_with(self):
+        self.trained(1, self.plan(2), "run")
+        adam = self.plan(1, "--optimizer", "adam")
+        write_tiny_model(self.model, scale=2)
+        model = self.plan(1, "--optimizer", "momentum")
+        for plan in (adam, model):
+            done = self.on_ranks(2, self.train(plan, "run", "--resume", "auto"))
+            self.assertEqual(done.returncode, INVALID, done.stderr)
+            self.assertEqual(done.stderr.count("begun with another model"), 1, done.stderr)
 
     def test_a_bad_slide_of_one_rank_is_told_once(self):
         plan = self.plan(1)

@@ -14,12 +14,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 BIN = pathlib.Path(os.environ["WSI_BIN"])
+RUN_BIN = pathlib.Path(os.environ.get("WSI_RUN_BIN", BIN))  # Of wsirun.
 DATA = pathlib.Path(os.environ.get("WSI_TEST_DATA", "../shared/data"))
 OK, DIFFERENCE, USAGE, INVALID, RESOURCES, IO, NUMERIC, DEVICE, PREEMPTED = 0, 1, 2, 3, 4, 5, 6, 8, 75
 
 
 def command(program, *arguments):
-    return [str(BIN / program), *map(str, arguments)]
+    return [str((RUN_BIN if program == "wsirun" else BIN) / program), *map(str, arguments)]
 
 
 def run(program, *arguments, **options):
