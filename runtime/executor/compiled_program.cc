@@ -186,6 +186,7 @@ Status CompiledProgram::RunBarrier(const Step& step) {
 }
 
 Status CompiledProgram::Work(Step& step, RecordedSpan* span) {
+  if (step.instruction->has_launch() && !step.kernel) return {};
   if (span == nullptr) return DoWork(step);
   WSI_RETURN_IF_ERROR(step.lane->Mark(&span->start));
   WSI_RETURN_IF_ERROR(DoWork(step));

@@ -23,7 +23,7 @@ using Lanes = std::array<std::unique_ptr<Lane>, plan::Lane_ARRAYSIZE>;
 struct Step {
   const plan::Instruction* instruction = nullptr;
   Lane* lane = nullptr;
-  // Of a launch.
+  // Of a launch; null where an earlier step's kernel does its work.
   std::unique_ptr<Kernel> kernel;
   std::vector<const std::byte*> inputs;
   std::vector<std::byte*> outputs;

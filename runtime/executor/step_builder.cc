@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "runtime/executor/join_launches.h"
+#include "runtime/executor/launch_operands.h"
+#include "runtime/executor/named_kernel.h"
 #include "runtime/executor/reduction.h"
 #include "runtime/plan/plan_types.h"
 
@@ -18,21 +21,6 @@ int LaneCount(const Lanes& lanes) {
 std::string InstructionName(int i, const plan::Instruction& instruction) {
   return fmt::format("instruction {} '{}' ({})", i, instruction.name(), KindName(instruction));
 }
-
-// A kernel whose errors, which may show long after its launch, name their instruction.
-class NamedKernel final : public Kernel {
- public:
-  NamedKernel(std::string name, std::unique_ptr<Kernel> kernel)
-      : name_(std::move(name)), kernel_(std::move(kernel)) {}
-  Status Run(const LaunchArguments& arguments) override {
-    Status status = kernel_->Run(arguments);
-    return status.ok() ? status : status.WithContext(name_);
-  }
-
- private:
-  std::string name_;
-  std::unique_ptr<Kernel> kernel_;
-};
 
 // A copy between host and file.
 class Transfer final : public HostTask {
@@ -52,13 +40,6 @@ class Transfer final : public HostTask {
   std::span<std::byte> memory_;
   bool to_file_;
 };
-
-OperandSpec SpecOf(const plan::Plan& plan, int32_t value) {
-  if (value == -1) return {};
-  return {.present = true,
-          .dtype = ValueDType(plan.values(value)),
-          .shape = ValueShape(plan.values(value))};
-}
 
 }  // namespace
 
@@ -83,8 +64,11 @@ Status StepBuilder::Build(const ExecutorOptions& options) {
   BuildWaits();
   if (program.name() == "train") WSI_RETURN_IF_ERROR(BuildTaps());
   result_->poison_ = options.poison;
-  if (options.poison) BuildPoison();
-  return {};
+  if (options.poison) {
+    BuildPoison();
+    return {};
+  }
+  return JoinLaunches(memory_->plan(), backend_, result_->steps_);
 }
 
 Status StepBuilder::BuildStep(int i) {
@@ -94,11 +78,7 @@ Status StepBuilder::BuildStep(int i) {
   step.lane = (*lanes_)[static_cast<size_t>(instruction.lane())].get();
   if (step.lane == nullptr) step.lane = (*lanes_)[plan::LANE_COMPUTE].get();
   if (instruction.has_copy()) BuildCopy(i, step);
-  if (!instruction.has_launch()) return {};
-  WSI_RETURN_IF_ERROR(BuildLaunch(instruction.launch(), instruction.name(), step));
-  step.kernel =
-      std::make_unique<NamedKernel>(InstructionName(i, instruction), std::move(step.kernel));
-  return {};
+  return instruction.has_launch() ? BuildLaunch(i, step) : Status();
 }
 
 void StepBuilder::BuildCopy(int i, Step& step) {
@@ -147,34 +127,19 @@ Status StepBuilder::BuildCollective(int i, Communicator* communicator) {
   return {};
 }
 
-Status StepBuilder::BuildLaunch(const plan::Launch& launch, const std::string& node, Step& step) {
-  const plan::Plan& plan = memory_->plan();
-  std::vector<OperandSpec> inputs;
-  std::vector<OperandSpec> outputs;
-  for (const int32_t v : launch.inputs()) {
-    inputs.push_back(SpecOf(plan, v));
-    step.inputs.push_back(v == -1 ? nullptr : memory_->ValueAddress(v));
-  }
-  for (const int32_t v : launch.outputs()) {
-    outputs.push_back(SpecOf(plan, v));
-    step.outputs.push_back(v == -1 ? nullptr : memory_->ValueAddress(v));
-  }
-  const Attributes attributes = AttributesOf(launch.attributes());
-  Bytes workspace_bytes = 0;
-  if (launch.workspace() != -1) {
-    step.workspace = memory_->BufferAddress(launch.workspace());
-    workspace_bytes = plan.buffers(launch.workspace()).size();
-  }
+Status StepBuilder::BuildLaunch(int i, Step& step) {
+  const plan::Instruction& instruction = *step.instruction;
+  const plan::Launch& launch = instruction.launch();
+  const auto address = [&](int32_t v) { return v == -1 ? nullptr : memory_->ValueAddress(v); };
+  for (const int32_t v : launch.inputs()) step.inputs.push_back(address(v));
+  for (const int32_t v : launch.outputs()) step.outputs.push_back(address(v));
+  if (launch.workspace() != -1) step.workspace = memory_->BufferAddress(launch.workspace());
   const auto [at, is_new] = op_index_.try_emplace(launch.op(), result_->op_times_.size());
   if (is_new) result_->op_times_.push_back({.op = launch.op(), .launches = 0, .seconds = 0});
   step.op = at->second;
-  const LaunchSpec spec = {.op = launch.op(),
-                           .node = node,
-                           .attributes = attributes,
-                           .inputs = inputs,
-                           .outputs = outputs,
-                           .workspace_bytes = workspace_bytes};
-  WSI_ASSIGN_OR_RETURN(step.kernel, backend_->Compile(spec));
+  const LaunchOperands operands(memory_->plan(), instruction);
+  WSI_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, backend_->Compile(operands.spec()));
+  step.kernel = std::make_unique<NamedKernel>(InstructionName(i, instruction), std::move(kernel));
   return {};
 }
 

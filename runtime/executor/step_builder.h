@@ -19,7 +19,7 @@ class StepBuilder {
   Status BuildStep(int i);
   void BuildCopy(int i, Step& step);
   Status BuildCollective(int i, Communicator* communicator);
-  Status BuildLaunch(const plan::Launch& launch, const std::string& node, Step& step);
+  Status BuildLaunch(int i, Step& step);
   void BuildWaits();
   Status BuildTaps();
   void BuildPoison();

@@ -23,6 +23,10 @@ class BorrowedBackend final : public Backend {
   Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) override {
     return backend_->Compile(launch);
   }
+  Result<std::unique_ptr<Kernel>> CompileTogether(
+      std::span<const LaunchSpec> launches, std::span<const LaunchArguments> arguments) override {
+    return backend_->CompileTogether(launches, arguments);
+  }
   Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override {
     return backend_->AllocateDevice(bytes);
   }

@@ -52,6 +52,30 @@ class FakeKernel : public Kernel {
   bool fails_;
 };
 
+// Runs kernels one behind the other on the operands that it was made with.
+class FakeJoint : public Kernel {
+ public:
+  void Add(std::unique_ptr<Kernel> kernel, const LaunchArguments& arguments) {
+    kernels_.push_back(std::move(kernel));
+    arguments_.push_back({{arguments.inputs.begin(), arguments.inputs.end()},
+                          {arguments.outputs.begin(), arguments.outputs.end()}});
+  }
+  Status Run(const LaunchArguments&) override {
+    for (size_t i = 0; i < kernels_.size(); ++i) {
+      WSI_RETURN_IF_ERROR(kernels_[i]->Run({arguments_[i].inputs, arguments_[i].outputs}));
+    }
+    return {};
+  }
+
+ private:
+  struct Operands {
+    std::vector<const std::byte*> inputs;
+    std::vector<std::byte*> outputs;
+  };
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::vector<Operands> arguments_;
+};
+
 class FakeArena : public Arena {
  public:
   explicit FakeArena(Bytes size) : bytes_(static_cast<size_t>(size)) {}
@@ -209,6 +233,18 @@ Result<std::unique_ptr<Kernel>> FakeBackend::Compile(const LaunchSpec& launch) {
   return std::unique_ptr<Kernel>(new FakeKernel(this, std::string(launch.op), first.dtype,
                                                 static_cast<size_t>(first.shape.ElementCount()),
                                                 launch.op == failing_op));
+}
+
+Result<std::unique_ptr<Kernel>> FakeBackend::CompileTogether(
+    std::span<const LaunchSpec> launches, std::span<const LaunchArguments> arguments) {
+  if (launches[0].op != joined_op) return std::unique_ptr<Kernel>();
+  auto joint = std::make_unique<FakeJoint>();
+  for (size_t i = 0; i < launches.size(); ++i) {
+    WSI_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, Compile(launches[i]));
+    joint->Add(std::move(kernel), arguments[i]);
+  }
+  ++joints;
+  return std::unique_ptr<Kernel>(std::move(joint));
 }
 
 Result<std::unique_ptr<Arena>> FakeBackend::AllocateDevice(Bytes bytes) {

@@ -35,6 +35,7 @@ struct FakeBackend : public Backend {
   int put_ms = 0;          // What it takes to give a lane something.
   std::string refused_op;  // Compile fails for it.
   std::string failing_op;  // Run fails for it.
+  std::string joined_op;   // Launches of it are taken together.
   std::string fails_now;   // The same, decided when it runs.
   bool can_capture = false;
   bool capture_fails = false;
@@ -44,6 +45,7 @@ struct FakeBackend : public Backend {
 
   // What the executor did.
   int captures = 0;
+  int joints = 0;
   std::vector<std::string> lanes;
   Bytes device_bytes = 0;
   Bytes host_bytes = 0;
@@ -51,6 +53,8 @@ struct FakeBackend : public Backend {
 
   std::string_view name() const override { return "fake"; }
   Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) override;
+  Result<std::unique_ptr<Kernel>> CompileTogether(
+      std::span<const LaunchSpec> launches, std::span<const LaunchArguments> arguments) override;
   Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override;
   Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override;
   Status SetEventCount(int events) override;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -31,6 +32,14 @@ struct Context {
 };
 
 using CompileFunction = KernelResult (*)(const LaunchSpec& launch, Context& context);
+
+// As Backend::CompileTogether: launches of one operator, at least one, each of which has
+// been compiled by itself.
+struct JointLaunches {
+  std::span<const LaunchSpec> launches;
+  std::span<const LaunchArguments> arguments;
+};
+using JointCompileFunction = KernelResult (*)(JointLaunches all, Context& context);
 
 // The letters of operands: F f32, f16, bf16 or f64; S f32; L i64; B bool; X u8 or i32;
 // * any type.

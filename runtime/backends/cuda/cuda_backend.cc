@@ -52,6 +52,13 @@ class CudaBackend final : public Backend {
         fmt::format("no kernel: {}", entry != nullptr ? entry->none_because : "unknown operator"));
   }
 
+  Result<std::unique_ptr<Kernel>> CompileTogether(
+      std::span<const LaunchSpec> launches, std::span<const LaunchArguments> arguments) override {
+    const cuda::KernelEntry* entry = cuda::FindKernel(launches[0].op);
+    if (entry == nullptr || entry->together == nullptr) return std::unique_ptr<Kernel>();
+    return entry->together({launches, arguments}, context_);
+  }
+
   Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override {
     return cuda::MakeDeviceArena(bytes);
   }

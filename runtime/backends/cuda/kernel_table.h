@@ -14,6 +14,7 @@ struct KernelEntry {
   std::string_view op;
   CompileFunction compile = nullptr;
   std::string_view none_because = {};
+  JointCompileFunction together = nullptr;  // Null: launches run one by one.
 };
 
 // Sorted by operator.

@@ -77,6 +77,8 @@ KernelResult CompileDropoutGrad(const LaunchSpec& launch, Context& context);
 
 KernelResult CompileUpdate(const LaunchSpec& launch, Context& context);  // Sgd, Momentum, Adam
 KernelResult CompileAllFinite(const LaunchSpec& launch, Context& context);
+KernelResult CompileJointUpdates(JointLaunches all, Context& context);
+KernelResult CompileJointFinite(JointLaunches all, Context& context);
 KernelResult CompileClipScale(const LaunchSpec& launch, Context& context);
 
 }  // namespace wsi::cuda

@@ -1,6 +1,7 @@
 // Parameter updates as PyTorch's optimizers do them, and what prepares their gradients.
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/totals.cuh"
+#include "runtime/backends/cuda/update_rules.cuh"
 
 namespace wsi::cuda {
 namespace {
@@ -18,73 +19,6 @@ struct Update {
   const int64_t* step;
   const float* scale;   // Null: 1.
   const float* finite;  // 0: a gradient is not finite, all stays as it was. Null: they are.
-};
-
-struct Sgd {
-  static constexpr int kStates = 0;
-  double weight_decay;
-  struct Step {
-    float lr, decay;
-  };
-  __device__ Step Prepare(double lr, double) const {
-    return {static_cast<float>(lr), static_cast<float>(weight_decay)};
-  }
-  __device__ static void Apply(const Step& s, float g, float& param, float (&)[2]) {
-    param -= s.lr * fmaf(s.decay, param, g);
-  }
-};
-
-struct Momentum {
-  static constexpr int kStates = 1;
-  double momentum;
-  double weight_decay;
-  bool nesterov;
-  struct Step {
-    float lr, decay, momentum;
-    bool nesterov;
-  };
-  __device__ Step Prepare(double lr, double) const {
-    return {static_cast<float>(lr), static_cast<float>(weight_decay), static_cast<float>(momentum),
-            nesterov};
-  }
-  __device__ static void Apply(const Step& s, float g, float& param, float (&state)[2]) {
-    g = fmaf(s.decay, param, g);
-    state[0] = fmaf(s.momentum, state[0], g);
-    param -= s.lr * (s.nesterov ? fmaf(s.momentum, state[0], g) : state[0]);
-  }
-};
-
-// Kingma and Ba, 2015; decoupled decay of Loshchilov and Hutter, 2019.
-struct Adam {
-  static constexpr int kStates = 2;
-  double beta1;
-  double beta2;
-  double epsilon;
-  double weight_decay;
-  bool decoupled;
-  struct Step {
-    float beta1, rest1, beta2, rest2, epsilon, decay, keep, rate, root;
-  };
-  __device__ Step Prepare(double lr, double step) const {
-    const double correction1 = 1 - pow(beta1, step);
-    const double correction2 = 1 - pow(beta2, step);
-    return {static_cast<float>(beta1),
-            static_cast<float>(1 - beta1),
-            static_cast<float>(beta2),
-            static_cast<float>(1 - beta2),
-            static_cast<float>(epsilon),
-            static_cast<float>(decoupled ? 0 : weight_decay),
-            static_cast<float>(decoupled ? 1 - lr * weight_decay : 1),
-            static_cast<float>(lr / correction1),
-            static_cast<float>(1 / sqrt(correction2))};
-  }
-  __device__ static void Apply(const Step& s, float g, float& param, float (&state)[2]) {
-    g = fmaf(s.decay, param, g);
-    param *= s.keep;
-    state[0] = s.beta1 * state[0] + s.rest1 * g;
-    state[1] = s.beta2 * state[1] + s.rest2 * g * g;
-    param -= s.rate * state[0] / fmaf(sqrtf(state[1]), s.root, s.epsilon);
-  }
 };
 
 template <typename Rule, typename G>
@@ -188,20 +122,16 @@ __global__ void ClipScaleKernel(const T* squares, const T* loss_scale, double ma
 
 KernelResult CompileUpdate(const LaunchSpec& launch, Context& context) {
   LaunchCheck check(launch);
-  const double decay = check.Float("weight_decay", 0);
   if (launch.op == "SgdUpdate") {
     WSI_RETURN_IF_ERROR(check.Operands("SFSss", "S"));
-    return CompileRule(launch, check, Sgd{decay}, context);
+    return CompileRule(launch, check, ReadSgd(check), context);
   }
   if (launch.op == "MomentumUpdate") {
     WSI_RETURN_IF_ERROR(check.Operands("SFSSss", "SS"));
-    const Momentum rule{check.Float("momentum"), decay, check.Flag("nesterov")};
-    return CompileRule(launch, check, rule, context);
+    return CompileRule(launch, check, ReadMomentum(check), context);
   }
   WSI_RETURN_IF_ERROR(check.Operands("SFSSSLss", "SSS"));
-  const Adam rule{check.Float("beta1"), check.Float("beta2"), check.Float("epsilon"), decay,
-                  check.Flag("decoupled")};
-  return CompileRule(launch, check, rule, context);
+  return CompileRule(launch, check, ReadAdam(check), context);
 }
 
 KernelResult CompileAllFinite(const LaunchSpec& launch, Context& context) {

@@ -1,0 +1,267 @@
+// What an optimizer does to many parameters, in few launches: updates, and the check that
+// gradients are finite. Tensors go by the table, which is an argument of the kernel; each
+// block works on one chunk of one tensor.
+#include <optional>
+#include <vector>
+
+#include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/update_rules.cuh"
+
+namespace wsi::cuda {
+namespace {
+
+constexpr int64_t kChunk = 16384;                  // Elements.
+constexpr size_t kMostArgumentBytes = 4096;        // Of all of a kernel's arguments.
+constexpr int64_t kMostBlocks = int64_t{1} << 30;  // Of one launch.
+
+// `Entry` has members count and first_block.
+template <typename Entry, int kMost>
+struct Table {
+  int entries = 0;
+  int64_t blocks = 0;
+  Entry at[kMost];
+
+  // False where the table is full.
+  bool Add(Entry entry) {
+    const int64_t chunks = CeilDiv(entry.count, kChunk);
+    if (entries == kMost || blocks + chunks > kMostBlocks) return false;
+    entry.first_block = blocks;
+    blocks += chunks;
+    at[entries++] = entry;
+    return true;
+  }
+  // The entry that this block works on, and its elements [begin, end).
+  __device__ const Entry& Find(int64_t* begin, int64_t* end) const {
+    int e = 0;
+    while (e + 1 < entries && static_cast<int64_t>(blockIdx.x) >= at[e + 1].first_block) ++e;
+    *begin = (static_cast<int64_t>(blockIdx.x) - at[e].first_block) * kChunk;
+    const int64_t rest = at[e].count - *begin;
+    *end = *begin + (rest < kChunk ? rest : kChunk);
+    return at[e];
+  }
+};
+
+template <typename T, int kMost>
+std::vector<Table<T, kMost>> MakeTables(const std::vector<T>& entries) {
+  std::vector<Table<T, kMost>> tables(1);
+  for (const T& entry : entries) {
+    if (tables.back().Add(entry)) continue;
+    tables.emplace_back();
+    WSI_CHECK(tables.back().Add(entry));
+  }
+  return tables;
+}
+
+bool IsAligned(const void* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; }
+
+template <typename G>
+struct UpdateEntry {
+  int64_t count;
+  int64_t first_block;
+  const float* param;
+  const G* grad;
+  const float* state[2];
+  float* param_out;
+  float* state_out[2];
+  double weight_decay;
+  bool wide;  // Every address is a multiple of 16.
+};
+constexpr int kMostUpdates = 40;
+template <typename G>
+using UpdateTable = Table<UpdateEntry<G>, kMostUpdates>;
+
+// What all updates of a step share.
+struct StepOperands {
+  const float* lr;
+  const int64_t* step;
+  const float* scale;
+  const float* finite;
+  bool operator==(const StepOperands&) const = default;
+};
+
+// `kWidth` elements from `i` on.
+template <typename Rule, typename G, int kWidth>
+__device__ void UpdateElements(const UpdateEntry<G>& u, const typename Rule::Step& step,
+                               float scale, bool skip, int64_t i) {
+  float param[kWidth];
+  float grad[kWidth];
+  float state[2][kWidth] = {};
+  LoadPack<float, kWidth>(u.param + i, param);
+  LoadPack<G, kWidth>(u.grad + i, grad);
+#pragma unroll
+  for (int k = 0; k < Rule::kStates; ++k) LoadPack<float, kWidth>(u.state[k] + i, state[k]);
+#pragma unroll
+  for (int e = 0; e < kWidth; ++e) {
+    float own[2] = {state[0][e], state[1][e]};
+    if (!skip) Rule::Apply(step, grad[e] * scale, param[e], own);
+    state[0][e] = own[0];
+    state[1][e] = own[1];
+  }
+  StorePack<float, kWidth>(param, u.param_out + i);
+#pragma unroll
+  for (int k = 0; k < Rule::kStates; ++k) StorePack<float, kWidth>(state[k], u.state_out[k] + i);
+}
+
+template <typename Rule, typename G>
+__global__ void JointUpdateKernel(Rule rule, StepOperands shared, UpdateTable<G> table) {
+  int64_t begin = 0;
+  int64_t end = 0;
+  const UpdateEntry<G>& u = table.Find(&begin, &end);
+  const bool skip = shared.finite != nullptr && *shared.finite == 0;
+  const float scale = shared.scale != nullptr ? *shared.scale : 1;
+  rule.weight_decay = u.weight_decay;
+  const auto step = rule.Prepare(static_cast<double>(*shared.lr),
+                                 shared.step != nullptr ? static_cast<double>(*shared.step) : 0);
+  const int64_t wide_end = u.wide ? begin + (end - begin) / 4 * 4 : begin;
+  for (int64_t i = begin + 4 * threadIdx.x; i < wide_end; i += 4 * kThreads) {
+    UpdateElements<Rule, G, 4>(u, step, scale, skip, i);
+  }
+  for (int64_t i = wide_end + threadIdx.x; i < end; i += kThreads) {
+    UpdateElements<Rule, G, 1>(u, step, scale, skip, i);
+  }
+}
+
+template <typename Rule, typename G>
+UpdateEntry<G> EntryOf(const LaunchSpec& launch, const LaunchArguments& a, double weight_decay) {
+  UpdateEntry<G> entry{};
+  entry.count = launch.inputs[0].shape.ElementCount();
+  entry.param = a.input<float>(0);
+  entry.grad = a.input<G>(1);
+  entry.param_out = a.output<float>(0);
+  entry.weight_decay = weight_decay;
+  entry.wide = IsAligned(entry.param) && IsAligned(entry.grad) && IsAligned(entry.param_out);
+  for (int k = 0; k < Rule::kStates; ++k) {
+    entry.state[k] = a.input<float>(static_cast<size_t>(2 + k));
+    entry.state_out[k] = a.output<float>(static_cast<size_t>(1 + k));
+    entry.wide = entry.wide && IsAligned(entry.state[k]) && IsAligned(entry.state_out[k]);
+  }
+  return entry;
+}
+
+template <typename Rule>
+StepOperands SharedOf(const LaunchArguments& a) {
+  constexpr size_t kRate = 2 + Rule::kStates;
+  constexpr size_t kScale = kRate + (Rule::kStates == 2 ? 2 : 1);
+  return {.lr = a.input<float>(kRate),
+          .step = Rule::kStates == 2 ? a.input<int64_t>(kRate + 1) : nullptr,
+          .scale = a.input<float>(kScale),
+          .finite = a.input<float>(kScale + 1)};
+}
+
+// Every launch by itself has been compiled, so its operands and attributes are as they
+// should be. Null where launches share less than the kernel takes them to.
+template <typename Rule>
+KernelResult JoinUpdates(JointLaunches all, Rule (*read)(LaunchCheck&), Context& context) {
+  const DType type = all.launches[0].inputs[1].dtype;
+  const StepOperands shared = SharedOf<Rule>(all.arguments[0]);
+  std::optional<Rule> rule;
+  std::vector<double> decays;
+  for (size_t i = 0; i < all.launches.size(); ++i) {
+    LaunchCheck check(all.launches[i]);
+    Rule own = read(check);
+    WSI_RETURN_IF_ERROR(check.status());
+    decays.push_back(own.weight_decay);
+    own.weight_decay = 0;
+    if (!rule) rule = own;
+    if (own != *rule || all.launches[i].inputs[1].dtype != type ||
+        SharedOf<Rule>(all.arguments[i]) != shared) {
+      return std::unique_ptr<Kernel>();
+    }
+  }
+  return ForStorage(all.launches[0], type, [&]<typename G>(std::type_identity<G>) {
+    static_assert(sizeof(Rule) + sizeof(shared) + sizeof(UpdateTable<G>) <= kMostArgumentBytes);
+    std::vector<UpdateEntry<G>> entries;
+    for (size_t i = 0; i < all.launches.size(); ++i) {
+      entries.push_back(EntryOf<Rule, G>(all.launches[i], all.arguments[i], decays[i]));
+    }
+    return MakeKernel(
+        [rule = *rule, shared, &context,
+         tables = MakeTables<UpdateEntry<G>, kMostUpdates>(entries)](const LaunchArguments&) {
+          for (const UpdateTable<G>& table : tables) {
+            if (table.blocks == 0) continue;
+            JointUpdateKernel<Rule, G>
+                <<<static_cast<unsigned>(table.blocks), kThreads, 0, context.stream>>>(rule, shared,
+                                                                                       table);
+          }
+          return LaunchStatus();
+        });
+  });
+}
+
+template <typename T>
+struct FiniteEntry {
+  int64_t count;
+  int64_t first_block;
+  const T* x;
+};
+constexpr int kMostChecks = 160;
+template <typename T>
+using FiniteTable = Table<FiniteEntry<T>, kMostChecks>;
+
+template <typename T>
+__global__ void BeginFlag(const T* before, T* flag) {
+  *flag = before != nullptr ? *before : T{1};
+}
+
+// All that write `flag` write 0.
+template <typename T, typename F>
+__global__ void JointFiniteKernel(FiniteTable<T> table, F* flag) {
+  int64_t begin = 0;
+  int64_t end = 0;
+  const FiniteEntry<T>& entry = table.Find(&begin, &end);
+  bool fine = true;
+  for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
+    fine = fine && isfinite(Load(entry.x[i]));
+  }
+  if (!fine) *flag = 0;
+}
+
+// Whether each launch goes on with the flag that the one before it left, all in one place.
+bool IsChain(JointLaunches all) {
+  const std::byte* flag = all.arguments[0].output<std::byte>(0);
+  for (size_t i = 0; i < all.launches.size(); ++i) {
+    if (all.launches[i].inputs[0].dtype != all.launches[0].inputs[0].dtype) return false;
+    if (all.arguments[i].output<std::byte>(0) != flag) return false;
+    if (i > 0 && all.arguments[i].input<std::byte>(1) != flag) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+KernelResult CompileJointUpdates(JointLaunches all, Context& context) {
+  if (all.launches[0].op == "SgdUpdate") return JoinUpdates<Sgd>(all, ReadSgd, context);
+  if (all.launches[0].op == "MomentumUpdate") {
+    return JoinUpdates<Momentum>(all, ReadMomentum, context);
+  }
+  return JoinUpdates<Adam>(all, ReadAdam, context);
+}
+
+KernelResult CompileJointFinite(JointLaunches all, Context& context) {
+  if (!IsChain(all)) return std::unique_ptr<Kernel>();
+  const LaunchSpec& first = all.launches[0];
+  return ForFloat(first, first.inputs[0].dtype, [&]<typename T>(std::type_identity<T>) {
+    using F = std::conditional_t<std::is_same_v<T, double>, double, float>;
+    static_assert(sizeof(FiniteTable<T>) + sizeof(F*) <= kMostArgumentBytes);
+    std::vector<FiniteEntry<T>> entries;
+    for (size_t i = 0; i < all.launches.size(); ++i) {
+      entries.push_back({all.launches[i].inputs[0].shape.ElementCount(), 0,
+                         all.arguments[i].template input<T>(0)});
+    }
+    const F* before = all.arguments[0].template input<F>(1);
+    F* flag = all.arguments[0].template output<F>(0);
+    return MakeKernel(
+        [before, flag, &context,
+         tables = MakeTables<FiniteEntry<T>, kMostChecks>(entries)](const LaunchArguments&) {
+          if (before != flag) BeginFlag<F><<<1, 1, 0, context.stream>>>(before, flag);
+          for (const FiniteTable<T>& table : tables) {
+            if (table.blocks == 0) continue;
+            JointFiniteKernel<T, F>
+                <<<static_cast<unsigned>(table.blocks), kThreads, 0, context.stream>>>(table, flag);
+          }
+          return LaunchStatus();
+        });
+  });
+}
+
+}  // namespace wsi::cuda
