@@ -195,12 +195,19 @@ Status CompiledProgram::Work(Step& step, RecordedSpan* span) {
 
 Status CompiledProgram::DoWork(Step& step) {
   if (step.task) return step.lane->Call(*step.task);
-  if (step.instruction->has_copy()) return step.lane->Copy(step.to, step.from, step.bytes);
+  if (step.instruction->has_copy()) return DoCopy(step);
   // A sum over the only rank is the value itself.
   if (!step.instruction->has_launch()) return {};
   const LaunchArguments arguments = {
       .inputs = step.inputs, .outputs = step.outputs, .workspace = step.workspace};
   return step.lane->Launch(*step.kernel, arguments);
+}
+
+// Between buffers that share managed memory, a move of its pages.
+Status CompiledProgram::DoCopy(const Step& step) {
+  if (step.to != step.from) return step.lane->Copy(step.to, step.from, step.bytes);
+  const plan::Buffer& to = memory_->plan().buffers(step.instruction->copy().to());
+  return step.lane->Migrate(step.to, step.bytes, to.tier() == plan::TIER_DEVICE);
 }
 
 Status CompiledProgram::Tap(const Step& step, const GradientTap& tap) {

@@ -83,6 +83,7 @@ class CompiledProgram {
   Status RunBarrier(const Step& step);
   Status Work(Step& step, RecordedSpan* span);
   Status DoWork(Step& step);
+  Status DoCopy(const Step& step);
   void FinishRecording();
   void MakeSpans();
   Status Tap(const Step& step, const GradientTap& tap);

@@ -123,7 +123,8 @@ Executor::~Executor() = default;
 
 Result<std::unique_ptr<Executor>> Executor::Make(const PlanFile* file, Backend* backend,
                                                  const ExecutorOptions& options) {
-  WSI_ASSIGN_OR_RETURN(PlanMemory memory, PlanMemory::Make(file, backend, options.spill));
+  WSI_ASSIGN_OR_RETURN(PlanMemory memory, PlanMemory::Make(file, backend, options.spill,
+                                                           options.allow_oversubscription));
   auto state = std::make_unique<State>(std::move(memory), backend);
   if (options.poison) WSI_RETURN_IF_ERROR(state->memory.PoisonAll());
   WSI_RETURN_IF_ERROR(state->memory.LoadPersistents());

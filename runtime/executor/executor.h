@@ -58,6 +58,8 @@ struct ExecutorOptions {
   bool poison = false;
   SpillFileOptions spill = {};  // Where a plan's file tier is.
   CaptureMode capture = CaptureMode::kAuto;
+  // A managed plan may take more managed memory than the device has free.
+  bool allow_oversubscription = false;
 };
 
 // Which phases of a program a run works off.

@@ -24,20 +24,36 @@ Status CheckShape(const std::string& name, const Shape& given, const Shape& want
 }  // namespace
 
 Result<PlanMemory> PlanMemory::Make(const PlanFile* file, Backend* backend,
-                                    const SpillFileOptions& spill) {
+                                    const SpillFileOptions& spill, bool allow_oversubscription) {
   const plan::Plan& plan = file->plan();
-  Result<ArenaSet> arenas = ArenaSet::Make(backend,
-                                           {.device = plan.device_peak_bytes(),
-                                            .host = plan.host_peak_bytes(),
-                                            .file = plan.file_peak_bytes()},
-                                           spill);
+  TierSizes sizes = {.device = plan.device_peak_bytes(),
+                     .host = plan.host_peak_bytes(),
+                     .file = plan.file_peak_bytes()};
+  if (plan.managed()) sizes.device = sizes.host = 0;
+  Result<ArenaSet> arenas = ArenaSet::Make(backend, sizes, spill);
   if (!arenas.ok()) return arenas.status().WithContext(file->path());
-  return PlanMemory(file, backend, std::move(arenas).value());
+  if (!plan.managed()) return PlanMemory(file, backend, std::move(arenas).value());
+  Result<PlanMemory> memory =
+      MakeManaged(file, backend, std::move(arenas).value(), allow_oversubscription);
+  if (!memory.ok()) return memory.status().WithContext(file->path());
+  return memory;
+}
+
+Result<PlanMemory> PlanMemory::MakeManaged(const PlanFile* file, Backend* backend, ArenaSet files,
+                                           bool allow_oversubscription) {
+  PlanMemory memory(file, backend, std::move(files));
+  WSI_ASSIGN_OR_RETURN(memory.layout_, ComputeManagedLayout(file->plan()));
+  WSI_ASSIGN_OR_RETURN(const DeviceMemory device, backend->MeasureDevice());
+  WSI_RETURN_IF_ERROR(
+      CheckManagedBytes(memory.layout_, device.free, device.total, allow_oversubscription));
+  WSI_ASSIGN_OR_RETURN(memory.managed_, backend->AllocateManaged(memory.layout_.bytes));
+  return memory;
 }
 
 std::byte* PlanMemory::BufferAddress(int32_t buffer) const {
   const plan::Buffer& b = plan().buffers(buffer);
   WSI_CHECK(b.tier() != plan::TIER_FILE);
+  if (managed_) return managed_->data() + layout_.offsets[static_cast<size_t>(buffer)];
   return b.tier() == plan::TIER_DEVICE ? arenas_.Device(b.offset()) : arenas_.Host(b.offset());
 }
 
@@ -46,6 +62,7 @@ std::byte* PlanMemory::ValueAddress(int32_t value) const {
 }
 
 Status PlanMemory::PoisonBuffer(int32_t buffer) {
+  if (managed_) return {};
   const plan::Buffer& b = plan().buffers(buffer);
   if (b.tier() == plan::TIER_DEVICE) return arenas_.PoisonDevice(b.offset(), b.size());
   if (b.tier() == plan::TIER_FILE) return arenas_.PoisonFile(b.offset(), b.size());
@@ -54,6 +71,7 @@ Status PlanMemory::PoisonBuffer(int32_t buffer) {
 }
 
 Status PlanMemory::PoisonAll() {
+  if (managed_) return {};
   arenas_.PoisonHost(0, plan().host_peak_bytes());
   WSI_RETURN_IF_ERROR(arenas_.PoisonFile(0, plan().file_peak_bytes()));
   return arenas_.PoisonDevice(0, plan().device_peak_bytes());

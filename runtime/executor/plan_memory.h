@@ -8,6 +8,7 @@
 
 #include "runtime/backends/backend.h"
 #include "runtime/base/tensor.h"
+#include "runtime/executor/managed_layout.h"
 #include "runtime/memory/arena_set.h"
 #include "runtime/plan/plan_file.h"
 
@@ -18,16 +19,20 @@ namespace wsi {
 // running on the lanes.
 class PlanMemory {
  public:
+  // Of a managed plan: refuses more managed memory than the device has free, unless
+  // `allow_oversubscription`.
   static Result<PlanMemory> Make(const PlanFile* file, Backend* backend,
-                                 const SpillFileOptions& spill);
+                                 const SpillFileOptions& spill, bool allow_oversubscription);
 
   const plan::Plan& plan() const { return file_->plan(); }
-  Bytes device_arena_bytes() const { return arenas_.device_bytes(); }
+  // Of a managed plan: all managed memory.
+  Bytes device_arena_bytes() const { return managed_ ? managed_->size() : arenas_.device_bytes(); }
   // REQUIRES: not in the file tier.
   std::byte* BufferAddress(int32_t buffer) const;
   std::byte* ValueAddress(int32_t value) const;
   // The file tier; null where the plan has none.
   const SpillFile* spill_file() const { return arenas_.file(); }
+  // Nothing in managed memory, where what ended in one buffer goes on in another.
   Status PoisonBuffer(int32_t buffer);
   // Everything that the arenas hold.
   Status PoisonAll();
@@ -51,6 +56,8 @@ class PlanMemory {
  private:
   PlanMemory(const PlanFile* file, Backend* backend, ArenaSet arenas)
       : file_(file), backend_(backend), arenas_(std::move(arenas)) {}
+  static Result<PlanMemory> MakeManaged(const PlanFile* file, Backend* backend, ArenaSet files,
+                                        bool allow_oversubscription);
   Status ReadBuffer(int32_t buffer, std::span<std::byte> to) const;
   Status WriteBuffer(int32_t buffer, std::span<const std::byte> from);
   Result<Tensor> ToOnnx(int persistent, Tensor tensor) const;
@@ -58,6 +65,8 @@ class PlanMemory {
   const PlanFile* file_;
   Backend* backend_;
   ArenaSet arenas_;
+  ManagedLayout layout_;            // Of a managed plan,
+  std::unique_ptr<Arena> managed_;  // and its memory.
 };
 
 }  // namespace wsi

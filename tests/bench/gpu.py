@@ -12,6 +12,7 @@ our rows (--ours), comma-separated:
   auto:BUDGET    recompute and offload, as wsic chooses within the budget
   offload:BUDGET without recomputing
   recompute:BUDGET  without copies
+  managed:BUDGET    as offload, in managed memory: at most 1 GiB, more may hang a device
 A BUDGET is a share of the resident plan's peak (0.5) or a size (60GiB). With one, a row is
 run for each of --copies.
 
@@ -34,7 +35,12 @@ GIB = 2.0 ** 30
 HERE = pathlib.Path(__file__).resolve().parent
 PACKAGE_FOLDERS = ("import glob, nvidia; "
                    "print(':'.join(d for p in nvidia.__path__ for d in glob.glob(p + '/*/lib')))")
-FLAGS = {"auto": [], "offload": ["--no-recompute"], "recompute": ["--no-offload"]}
+FLAGS = {
+    "auto": ["--memory", "auto"],
+    "offload": ["--memory", "offload", "--no-recompute"],
+    "recompute": ["--memory", "auto", "--no-offload"],
+    "managed": ["--memory", "managed", "--no-recompute"],
+}
 
 
 def names(text):
@@ -70,8 +76,8 @@ def parse_arguments():
     for variant in a.ours:
         kind, _, budget = variant.partition(":")
         if not (variant == "resident" or (kind in FLAGS and budget)):
-            parser.error(f"--ours {variant}: wanted resident, or auto, offload or recompute "
-                         "with :BUDGET")
+            parser.error(f"--ours {variant}: wanted resident, or auto, offload, recompute or "
+                         "managed with :BUDGET")
     return a
 
 
@@ -185,9 +191,8 @@ class Bench:
             whole = self.compile_plan(side, "--memory", "resident")["device_peak_bytes"]
             budget = f"{int(whole * share)}B"
         named = self.a.rates if self.a.rates != "fit" else rates if rates.exists() else "h100"
-        planned = self.compile_plan(side, "--memory", "auto", "--device-mem", budget, "--host-mem",
-                                    self.a.host_mem, "--copies", copies, "--rates", named,
-                                    *FLAGS[kind])
+        planned = self.compile_plan(side, "--device-mem", budget, "--host-mem", self.a.host_mem,
+                                    "--copies", copies, "--rates", named, *FLAGS[kind])
         return {**self.bench_plan(), "copied_bytes": planned["copied_bytes_per_step"]}
 
     def run_side(self, side):

@@ -113,6 +113,26 @@ class Json(ProgramTest):
         below = run("wsic", *words, "--force", "--device-mem", f"{smallest * 95 // 100}B")
         self.assertEqual(below.returncode, RESOURCES)
 
+    def test_managed_memory_gives_the_gradients_of_offload(self):
+        self.compile_tiny()
+        words = ("compile", self.folder / "tiny.onnx", "--json", "--force", "--norm", "train",
+                 "--no-recompute", "-o", self.folder / "out.plan")
+        done = run("wsic", *words, "--device-mem", "1KiB")
+        budget = f"{json.loads(done.stdout)['smallest_device_mem_bytes']}B"
+        numpy.save(self.folder / "x.npy",
+                   numpy.linspace(-1, 1, 3072, dtype=numpy.float32).reshape(1, 3, 32, 32))
+        numpy.save(self.folder / "y.npy", numpy.array([1]))
+        gradients = []
+        for memory in ("offload", "managed"):
+            planned = json.loads(self.succeed("wsic", *words, "--memory", memory, "--device-mem",
+                                              budget).stdout)
+            self.assertGreater(planned["copied_bytes_per_step"], 0)
+            path = self.folder / f"{memory}.safetensors"
+            self.succeed("wsirun", "grad", self.folder / "out.plan", "--input",
+                         self.folder / "x.npy", "--target", self.folder / "y.npy", "-o", path)
+            gradients.append(path.read_bytes())
+        self.assertEqual(*gradients)
+
     def test_check_and_show(self):
         plan = self.compile_tiny()
         checked = self.succeed("wsic", "check", self.folder / "tiny.onnx", "--json")

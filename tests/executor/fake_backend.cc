@@ -102,6 +102,10 @@ class FakeLane : public Lane {
     return Put({.kind = Kind::kCopy, .to = to, .from = from, .bytes = bytes});
   }
   Status Call(HostTask& task) override { return Put({.kind = Kind::kCall, .task = &task}); }
+  Status Migrate(std::byte*, Bytes, bool) override {
+    ++backend_->moves;
+    return {};
+  }
   Status Record(int event) override { return Put({.kind = Kind::kRecord, .event = event}); }
   Status Wait(int event) override { return Put({.kind = Kind::kWait, .event = event}); }
   Status Mark(double* seconds) override { return Put({.kind = Kind::kMark, .seconds = seconds}); }
@@ -255,6 +259,11 @@ Result<std::unique_ptr<Arena>> FakeBackend::AllocateDevice(Bytes bytes) {
 
 Result<std::unique_ptr<Arena>> FakeBackend::AllocateHost(Bytes bytes) {
   host_bytes += bytes;
+  return std::unique_ptr<Arena>(new FakeArena(bytes));
+}
+
+Result<std::unique_ptr<Arena>> FakeBackend::AllocateManaged(Bytes bytes) {
+  managed_bytes += bytes;
   return std::unique_ptr<Arena>(new FakeArena(bytes));
 }
 

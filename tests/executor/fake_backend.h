@@ -40,12 +40,15 @@ struct FakeBackend : public Backend {
   bool can_capture = false;
   bool capture_fails = false;
   Bytes device_limit = 1 << 20;
+  DeviceMemory memory;  // What the device says that it has.
   // Called on the lane's thread with what begins there: an operator, or the lane of a copy.
   std::function<void(const std::string&)> on_work;
 
   // What the executor did.
   int captures = 0;
   int joints = 0;
+  std::atomic<int> moves = 0;
+  Bytes managed_bytes = 0;
   std::vector<std::string> lanes;
   Bytes device_bytes = 0;
   Bytes host_bytes = 0;
@@ -57,6 +60,8 @@ struct FakeBackend : public Backend {
       std::span<const LaunchSpec> launches, std::span<const LaunchArguments> arguments) override;
   Result<std::unique_ptr<Arena>> AllocateDevice(Bytes bytes) override;
   Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override;
+  Result<std::unique_ptr<Arena>> AllocateManaged(Bytes bytes) override;
+  Result<DeviceMemory> MeasureDevice() const override { return memory; }
   Status SetEventCount(int events) override;
   Status ResetEvents() override;
   Result<std::unique_ptr<Lane>> MakeLane(std::string_view lane_name) override;

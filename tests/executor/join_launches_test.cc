@@ -15,6 +15,12 @@ plan::Plan PlanWithTwoUpdates() {
   plan::Program* train = plan.mutable_programs(0);
   *train->mutable_instructions(8) = train->instructions(7);
   train->mutable_instructions(8)->set_name("again");
+  const int32_t w = train->instructions(7).launch().outputs(0);
+  plan::Value again = plan.values(w);
+  again.set_name("w.again");
+  *plan.add_values() = again;
+  train->mutable_instructions(8)->mutable_launch()->set_inputs(0, w);
+  train->mutable_instructions(8)->mutable_launch()->set_outputs(0, plan.values_size() - 1);
   return plan;
 }
 
@@ -32,7 +38,7 @@ class Joined : public SmallRun {
 const std::vector<double> kTwiceUpdated = {-1, -10, -4, -13, -7, -16};
 
 TEST_F(Joined, NeighboursRunOnce) {
-  ASSERT_TRUE(Start(PlanWithTwoUpdates()).ok());
+  ASSERT_EQ(Start(PlanWithTwoUpdates()).message(), "");
   executor_->SetTiming(true);
   ASSERT_EQ(Step(kAllPhases).status().message(), "");
   EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), kTwiceUpdated);
@@ -42,7 +48,7 @@ TEST_F(Joined, NeighboursRunOnce) {
 
 TEST_F(Joined, OthersRunOneByOne) {
   backend_.joined_op = "Mul";
-  ASSERT_TRUE(Start(PlanWithTwoUpdates()).ok());
+  ASSERT_EQ(Start(PlanWithTwoUpdates()).message(), "");
   executor_->SetTiming(true);
   ASSERT_TRUE(Step(kAllPhases).ok());
   EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), kTwiceUpdated);
@@ -51,7 +57,7 @@ TEST_F(Joined, OthersRunOneByOne) {
 }
 
 TEST_F(Joined, ASkippedPhaseSkipsAll) {
-  ASSERT_TRUE(Start(PlanWithTwoUpdates()).ok());
+  ASSERT_EQ(Start(PlanWithTwoUpdates()).message(), "");
   ASSERT_TRUE(Step(kNoUpdate).ok());
   EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(),
             (std::vector<double>{1, 4, 2, 5, 3, 6}));
@@ -60,23 +66,23 @@ TEST_F(Joined, ASkippedPhaseSkipsAll) {
 TEST_F(Joined, AWaitForAnotherLaneKeepsLaunchesApart) {
   plan::Plan plan = PlanWithTwoUpdates();
   plan.mutable_programs(0)->mutable_instructions(8)->add_waits(5);
-  ASSERT_TRUE(Start(plan).ok());
+  ASSERT_EQ(Start(plan).message(), "");
   ASSERT_TRUE(Step(kAllPhases).ok());
   EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), kTwiceUpdated);
   EXPECT_EQ(backend_.joints, 0);
 }
 
 TEST_F(Joined, PoisonedRunsGoOneByOne) {
-  ASSERT_TRUE(Start(PlanWithTwoUpdates(), {.poison = true}).ok());
+  ASSERT_EQ(Start(PlanWithTwoUpdates(), {.poison = true}).message(), "");
   ASSERT_TRUE(Step(kAllPhases).ok());
   EXPECT_EQ(backend_.joints, 0);
 }
 
 TEST_F(Joined, AnErrorNamesFirstAndLast) {
-  ASSERT_TRUE(Start(PlanWithTwoUpdates()).ok());
+  ASSERT_EQ(Start(PlanWithTwoUpdates()).message(), "");
   backend_.fails_now = "SgdUpdate";
   EXPECT_THAT(Step(kAllPhases).status().message(),
-              HasSubstr("SgdUpdate of SgdUpdate to again: made to fail"));
+              HasSubstr("SgdUpdate of SgdUpdate_node to again: made to fail"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cmath>
@@ -15,6 +16,7 @@
 
 #include "runtime/backends/cpu/cpu_backend.h"
 #include "runtime/executor/executor.h"
+#include "runtime/executor/managed_layout.h"
 #include "runtime/plan/plan_types.h"
 #include "tests/base/temp_folder.h"
 #include "tests/plan/place_randomly.h"
@@ -117,15 +119,19 @@ void ExpectSameNumbers(const RandomPlanOptions& options) {
   RandomRun apart(WithoutSharing(plan), false);
   const Results wanted = apart.Run();
   EXPECT_TRUE(AllFinite(wanted)) << "seed " << options.seed;
-  for (const bool poison : {false, true}) {
-    RandomRun shared(plan, poison);
+  plan::Plan managed = plan;
+  managed.set_managed(true);
+  const auto expect = [&](const plan::Plan& run, bool poison, const char* how) {
+    RandomRun shared(run, poison);
     const Results found = shared.Run();
     ASSERT_EQ(found.size(), wanted.size());
     for (size_t i = 0; i < found.size(); ++i) {
-      ASSERT_TRUE(found[i] == wanted[i])
-          << "seed " << options.seed << (poison ? ", poisoned" : "") << ", result " << i;
+      ASSERT_TRUE(found[i] == wanted[i]) << "seed " << options.seed << how << ", result " << i;
     }
-  }
+  };
+  expect(plan, false, "");
+  expect(plan, true, ", poisoned");
+  expect(managed, false, ", managed");
 }
 
 TEST(RandomPlans, GiveTheNumbersOfUnsharedMemory) {
@@ -133,6 +139,17 @@ TEST(RandomPlans, GiveTheNumbersOfUnsharedMemory) {
     ExpectSameNumbers({.seed = seed, .steps = 10 + static_cast<int>(seed)});
     if (HasFatalFailure()) return;
   }
+}
+
+// The test above would hold as well if none did.
+TEST(RandomPlans, ManagedOnesDoShareMemory) {
+  int64_t shared = 0;
+  for (uint64_t seed = 1; seed <= 40; ++seed) {
+    const plan::Plan plan = MakeRandomPlan({.seed = seed, .steps = 40});
+    const ManagedLayout layout = ComputeManagedLayout(plan).value();
+    shared += std::count(layout.shared.begin(), layout.shared.end(), true);
+  }
+  EXPECT_GT(shared, 100);
 }
 
 // Large enough for copies that take a while and for transfers past the page cache.

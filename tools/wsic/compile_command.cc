@@ -178,6 +178,7 @@ Result<Compiled> CompilePlan(const Arguments& a, const Graph& imported,
   plan.set_device(a.device);
   plan.set_precision(a.device == "reference" ? "fp64" : a.precision);
   plan.set_deterministic(a.deterministic);
+  plan.set_managed(a.memory.memory == "managed");
   *plan.mutable_rates() = options.memory.rates;
   if (graphs.train) FillTraining(a, options.loss, graphs.infer, *plan.mutable_training());
   return Compiled{std::move(graphs), std::move(lowered)};

@@ -40,7 +40,7 @@ void AddMemoryOptions(CLI::App& command, MemoryArguments* a) {
   command
       .add_option("--memory", a->memory,
                   "auto (resident where that fits --device-mem, else recompute and offload), "
-                  "resident, offload, managed or stream")
+                  "resident, offload, managed (offload in managed memory) or stream")
       ->check(CLI::IsMember({"auto", "resident", "offload", "managed", "stream"}))
       ->capture_default_str();
   command.add_option("--device-mem", a->device_mem, "budget of the device, for example 70GiB");
@@ -68,9 +68,8 @@ void AddMemoryOptions(CLI::App& command, MemoryArguments* a) {
 }
 
 Result<MemoryOptions> ToMemoryOptions(const MemoryArguments& a, const std::string& device) {
-  if (a.memory == "managed" || a.memory == "stream") {
-    return UsageError(
-        fmt::format("--memory {}: not in this version; use auto, resident or offload", a.memory));
+  if (a.memory == "stream") {
+    return UsageError("--memory stream: not in this version; use auto, resident or offload");
   }
   MemoryOptions options;
   WSI_ASSIGN_OR_RETURN(options.device_budget, ParseBudget("device-mem", a.device_mem));

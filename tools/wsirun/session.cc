@@ -58,6 +58,8 @@ void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_check
                   "replay steps as CUDA graphs: auto (where launches take the host long), on, off")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
+  command.add_flag("--allow-oversubscription", arguments->allow_oversubscription,
+                   "let a plan of --memory managed take more than the device has free");
   if (with_checkpoint) {
     command.add_option("--checkpoint", arguments->checkpoint,
                        "weights to use: a run's folder, a checkpoint or a .safetensors file "
@@ -74,10 +76,12 @@ Result<Session> OpenSession(const PlanArguments& arguments, Communicator* commun
   if (threads == 0 && communicator != nullptr) threads = ThreadsOfRank(*communicator);
   WSI_ASSIGN_OR_RETURN(session.backend, MakeBackend(session.file->plan().device(), threads));
   WSI_ASSIGN_OR_RETURN(const CaptureMode capture, ToCaptureMode(arguments, *session.backend));
-  WSI_ASSIGN_OR_RETURN(
-      session.executor,
-      Executor::Make(session.file.get(), session.backend.get(),
-                     {.communicator = communicator, .spill = spill, .capture = capture}));
+  WSI_ASSIGN_OR_RETURN(session.executor, Executor::Make(session.file.get(), session.backend.get(),
+                                                        {.communicator = communicator,
+                                                         .spill = spill,
+                                                         .capture = capture,
+                                                         .allow_oversubscription =
+                                                             arguments.allow_oversubscription}));
   if (!arguments.checkpoint.empty()) {
     WSI_ASSIGN_OR_RETURN(const std::string weights, FindWeights(arguments.checkpoint));
     WSI_RETURN_IF_ERROR(LoadWeights(weights, *session.executor, PersistentKind::kModel));

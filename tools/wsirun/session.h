@@ -22,13 +22,15 @@ namespace wsi {
 
 struct PlanArguments {
   std::string path;
-  int threads = 0;                   // 0: as many as this process may use.
-  std::string checkpoint;            // Weights to load: a file, a run or a checkpoint folder.
-  std::string spill_dir;             // Where a plan's file tier is; empty: nowhere.
-  std::string spill_mem;             // The most that it may take; empty: what the disk has.
+  int threads = 0;         // 0: as many as this process may use.
+  std::string checkpoint;  // Weights to load: a file, a run or a checkpoint folder.
+  std::string spill_dir;   // Where a plan's file tier is; empty: nowhere.
+  std::string spill_mem;   // The most that it may take; empty: what the disk has.
+  bool allow_oversubscription = false;
   std::string cuda_graphs = "auto";  // Or "on", "off".
 };
-// Adds PLAN, --threads, --spill-dir, --spill-mem, --cuda-graphs and, where asked for,
+// Adds PLAN, --threads, --spill-dir, --spill-mem, --cuda-graphs,
+// --allow-oversubscription and, where asked for,
 // --checkpoint.
 // `arguments` outlives parsing.
 void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_checkpoint);

@@ -66,6 +66,9 @@ class CudaBackend final : public Backend {
     return cuda::MakePinnedArena(bytes, &reserved_);
   }
 
+  Result<std::unique_ptr<Arena>> AllocateManaged(Bytes bytes) override {
+    return cuda::MakeManagedArena(bytes);
+  }
   Result<DeviceMemory> MeasureDevice() const override {
     size_t free = 0;
     size_t total = 0;

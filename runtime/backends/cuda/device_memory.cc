@@ -9,6 +9,7 @@
 namespace wsi::cuda {
 namespace {
 
+// Device memory, managed or not.
 class DeviceArena final : public Arena {
  public:
   DeviceArena(std::byte* data, Bytes size) : data_(data), size_(size) {}
@@ -51,15 +52,10 @@ class PinnedArena final : public Arena {
   bool is_pinned_ = false;
 };
 
-}  // namespace
-
-Result<std::byte*> AllocateDeviceBytes(std::string_view what, Bytes bytes) {
-  if (bytes < 0) return InternalError("negative size of device memory");
-  void* data = nullptr;
-  const cudaError_t error = cudaMalloc(&data, static_cast<size_t>(std::max<Bytes>(bytes, 1)));
-  if (error == cudaSuccess) return static_cast<std::byte*>(data);
+// Why `call` for `bytes` failed.
+Status AllocationError(std::string_view what, Bytes bytes, cudaError_t error, const char* call) {
   cudaGetLastError();
-  if (error != cudaErrorMemoryAllocation) return ToStatus(error, "cudaMalloc");
+  if (error != cudaErrorMemoryAllocation) return ToStatus(error, call);
   size_t free = 0;
   size_t total = 0;
   WSI_RETURN_IF_CUDA_ERROR(cudaMemGetInfo(&free, &total));
@@ -67,6 +63,32 @@ Result<std::byte*> AllocateDeviceBytes(std::string_view what, Bytes bytes) {
       fmt::format("{} needs {}, the device has {} free of {}; plan with a smaller --device-mem",
                   what, FormatBytes(bytes), FormatBytes(static_cast<Bytes>(free)),
                   FormatBytes(static_cast<Bytes>(total))));
+}
+
+// Of the calls that give advice on managed memory: the current device, or the host.
+#if CUDART_VERSION >= 13000
+cudaMemLocation LocationOf(int device, bool on_device) {
+  return {.type = on_device ? cudaMemLocationTypeDevice : cudaMemLocationTypeHost,
+          .id = on_device ? device : 0};
+}
+cudaError_t Prefetch(const void* at, size_t bytes, cudaMemLocation to, cudaStream_t stream) {
+  return cudaMemPrefetchAsync(at, bytes, to, 0, stream);
+}
+#else
+int LocationOf(int device, bool on_device) { return on_device ? device : cudaCpuDeviceId; }
+cudaError_t Prefetch(const void* at, size_t bytes, int to, cudaStream_t stream) {
+  return cudaMemPrefetchAsync(at, bytes, to, stream);
+}
+#endif
+
+}  // namespace
+
+Result<std::byte*> AllocateDeviceBytes(std::string_view what, Bytes bytes) {
+  if (bytes < 0) return InternalError("negative size of device memory");
+  void* data = nullptr;
+  const cudaError_t error = cudaMalloc(&data, static_cast<size_t>(std::max<Bytes>(bytes, 1)));
+  if (error == cudaSuccess) return static_cast<std::byte*>(data);
+  return AllocationError(what, bytes, error, "cudaMalloc");
 }
 
 Result<std::unique_ptr<Arena>> MakeDeviceArena(Bytes bytes) {
@@ -79,6 +101,37 @@ Result<std::unique_ptr<Arena>> MakePinnedArena(Bytes bytes, Bytes* reserved) {
   auto arena = std::make_unique<PinnedArena>(std::move(memory));
   WSI_RETURN_IF_ERROR(arena->Pin());
   return std::unique_ptr<Arena>(std::move(arena));
+}
+
+Result<std::unique_ptr<Arena>> MakeManagedArena(Bytes bytes) {
+  int device = 0;
+  int concurrent = 0;
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDevice(&device));
+  WSI_RETURN_IF_CUDA_ERROR(
+      cudaDeviceGetAttribute(&concurrent, cudaDevAttrConcurrentManagedAccess, device));
+  if (concurrent == 0) {
+    return DeviceError(
+        "this device and its driver cannot use managed memory while the host does; use --memory "
+        "offload");
+  }
+  void* data = nullptr;
+  const auto size = static_cast<size_t>(std::max<Bytes>(bytes, 1));
+  const cudaError_t error = cudaMallocManaged(&data, size, cudaMemAttachGlobal);
+  if (error != cudaSuccess) {
+    return AllocationError("managed memory", bytes, error, "cudaMallocManaged");
+  }
+  auto arena = std::make_unique<DeviceArena>(static_cast<std::byte*>(data), bytes);
+  WSI_RETURN_IF_CUDA_ERROR(
+      cudaMemAdvise(data, size, cudaMemAdviseSetPreferredLocation, LocationOf(device, true)));
+  return std::unique_ptr<Arena>(std::move(arena));
+}
+
+Status MigratePages(std::byte* memory, Bytes bytes, bool to_device, cudaStream_t stream) {
+  if (bytes == 0) return {};
+  int device = 0;
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDevice(&device));
+  return WSI_CUDA_STATUS(
+      Prefetch(memory, static_cast<size_t>(bytes), LocationOf(device, to_device), stream));
 }
 
 }  // namespace wsi::cuda

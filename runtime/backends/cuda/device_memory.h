@@ -1,4 +1,4 @@
-// Arenas on the device and in pinned host memory.
+// Arenas on the device, in pinned host memory and in managed memory.
 #pragma once
 
 #include <memory>
@@ -19,5 +19,11 @@ Result<std::unique_ptr<Arena>> MakeDeviceArena(Bytes bytes);
 // Host memory in huge pages, pinned once as a whole, so that copies run beside kernels.
 // `*reserved` as in MapArena.
 Result<std::unique_ptr<Arena>> MakePinnedArena(Bytes bytes, Bytes* reserved);
+
+// Managed memory whose pages stay on the device unless they are moved. kDevice where the
+// device cannot use it while the host does.
+Result<std::unique_ptr<Arena>> MakeManagedArena(Bytes bytes);
+// Moves the pages of managed memory, behind what the stream does before.
+Status MigratePages(std::byte* memory, Bytes bytes, bool to_device, cudaStream_t stream);
 
 }  // namespace wsi::cuda

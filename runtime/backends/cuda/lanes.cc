@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "runtime/backends/cuda/device_memory.h"
+
 namespace wsi::cuda {
 namespace {
 
@@ -91,6 +93,10 @@ Status StreamLane::Copy(std::byte* to, const std::byte* from, Bytes bytes) {
   if (bytes == 0) return {};
   return WSI_CUDA_STATUS(
       cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream_));
+}
+
+Status StreamLane::Migrate(std::byte* memory, Bytes bytes, bool to_device) {
+  return MigratePages(memory, bytes, to_device, stream_);
 }
 
 void StreamLane::RunTask(void* task) {

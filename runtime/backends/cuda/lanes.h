@@ -85,6 +85,7 @@ class StreamLane final : public Lane {
   Status Launch(Kernel& kernel, const LaunchArguments& arguments) override;
   Status Copy(std::byte* to, const std::byte* from, Bytes bytes) override;
   Status Call(HostTask& task) override;
+  Status Migrate(std::byte* memory, Bytes bytes, bool to_device) override;
   Status Record(int event) override;
   Status Wait(int event) override;
   Status Mark(double* seconds) override;
