@@ -35,10 +35,11 @@ Result<std::unique_ptr<CompiledProgram>> CompiledProgram::Compile(int program, P
   return result;
 }
 
-// Poison is written step by step, and messages between ranks want a thread that may wait.
+// Poison is written step by step, messages between ranks want a thread that may wait, and
+// moves of managed memory are not work that a device can repeat.
 bool CompiledProgram::CanReplay(const ExecutorOptions& options) const {
   const bool has_peers = options.communicator != nullptr && options.communicator->size() > 1;
-  return backend_->CanCapture() && !options.poison && !has_peers;
+  return backend_->CanCapture() && !options.poison && !has_peers && !memory_->plan().managed();
 }
 
 void CompiledProgram::set_timing(bool on) {
@@ -99,16 +100,16 @@ Status CompiledProgram::Capture(Phases phases, Replay* replay) {
     if (lane) lanes.push_back(lane.get());
   }
   WSI_RETURN_IF_ERROR(backend_->ResetEvents());
-  WSI_RETURN_IF_ERROR(backend_->BeginCapture(lanes));
-  Status status = Enqueue(phases, {});
-  Result<std::unique_ptr<CapturedWork>> work = backend_->EndCapture();
-  const Status launched = Synchronize();
-  if (status.ok()) status = launched;
-  if (status.ok()) status = work.status();
+  Status status = backend_->BeginCapture(lanes);
   if (status.ok()) {
-    replay->work = std::move(work).value();
-    return {};
+    status = Enqueue(phases, {});
+    Result<std::unique_ptr<CapturedWork>> work = backend_->EndCapture();
+    const Status launched = Synchronize();
+    if (status.ok()) status = launched;
+    if (status.ok()) status = work.status();
+    if (status.ok()) replay->work = std::move(work).value();
   }
+  if (status.ok()) return {};
   if (capture_ == CaptureMode::kOn) return status.WithContext("capture");
   capture_ = CaptureMode::kOff;
   replay->wanted = false;

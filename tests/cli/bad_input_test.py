@@ -101,6 +101,10 @@ class BadModel(ProgramTest):
         self.fail_with(USAGE, "wsic", "compile", path, "-o", self.folder / "out.plan",
                        "--memory", "stream", saying="--memory")
 
+    def test_graphs_of_a_device_that_has_none(self):
+        self.fail_with(USAGE, "wsirun", "bench", self.compile_tiny(), "--cuda-graphs", "on",
+                       saying=("--cuda-graphs", "cpu"))
+
     def test_a_gpu_that_is_not_there(self):
         path, plan = self.folder / "tiny.onnx", self.folder / "cuda.plan"
         write_tiny_model(path)

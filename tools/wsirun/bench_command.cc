@@ -144,10 +144,15 @@ Status WriteFittedRates(const Arguments& a, const Executor& executor, int progra
   std::vector<LaunchSample> samples;
   for (size_t i = 0; i < spans.size(); ++i) {
     const plan::Instruction& instruction = plan.programs(program).instructions(static_cast<int>(i));
-    if (!instruction.has_launch() || spans[i].start < 0) continue;
+    if (!instruction.has_launch()) continue;
     const plan::Launch& launch = instruction.launch();
+    if (spans[i].start < 0) {  // Ran as part of the one before it.
+      if (samples.empty() || samples.back().op != launch.op()) continue;
+      samples.back().flops += launch.flops();
+      samples.back().bytes += launch.bytes();
+      continue;
+    }
     const double seconds = spans[i].end - spans[i].start - rates.launch_seconds();
-    if (seconds < rates.launch_seconds()) continue;  // Says nothing of the work.
     samples.push_back({.op = launch.op(),
                        .matrix = launch.matrix(),
                        .half = IsHalfLaunch(plan, launch),
@@ -155,6 +160,9 @@ Status WriteFittedRates(const Arguments& a, const Executor& executor, int progra
                        .bytes = launch.bytes(),
                        .seconds = seconds});
   }
+  // Those that are hardly longer than a launch say nothing of the work.
+  std::erase_if(samples,
+                [&](const LaunchSample& s) { return s.seconds <= rates.launch_seconds(); });
   rates.clear_operators();
   FitEachOperator(samples, &rates);
   return WriteRates(a.fit_rates, rates, {.force = a.force});

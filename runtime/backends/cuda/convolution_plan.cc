@@ -208,26 +208,28 @@ void Cudnn::Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan,
   if (keeps && choice.ok()) cache_.Keep(KeyOf(problem), *choice);
 }
 
-// What an earlier run found; null where none did.
-Result<std::unique_ptr<ConvolutionPlan>> Cudnn::KeptPlan(const ConvolutionProblem& problem) {
+// What an earlier run found; null where none did, or where it is no use.
+std::unique_ptr<ConvolutionPlan> Cudnn::KeptPlan(const ConvolutionProblem& problem) {
   const std::string key = KeyOf(problem);
-  std::unique_ptr<ConvolutionPlan> none;
   const std::optional<EngineChoice> choice = cache_.Find(key);
-  if (!choice) return none;
+  if (!choice) return nullptr;
+  Result<std::unique_ptr<ConvolutionPlan>> plan = PlanOf(problem, *choice);
+  if (!plan.ok()) {
+    cache_.Distrust(key, plan.status().message());
+    return nullptr;
+  }
+  Note(problem, **plan, "kept from an earlier run", false);
+  return std::move(plan).value();
+}
+
+Result<std::unique_ptr<ConvolutionPlan>> Cudnn::PlanOf(const ConvolutionProblem& problem,
+                                                       const EngineChoice& choice) {
   WSI_ASSIGN_OR_RETURN(const CudnnDescriptor graph,
                        MakeConvolutionGraph(*library_, handle_, problem));
-  auto configuration = ConfigurationOf(*library_, graph, *choice);
-  if (!configuration.ok()) {
-    cache_.Distrust(key, configuration.status().message());
-    return none;
-  }
+  WSI_ASSIGN_OR_RETURN(CudnnDescriptor configuration, ConfigurationOf(*library_, graph, choice));
   WSI_ASSIGN_OR_RETURN(std::unique_ptr<ConvolutionPlan> plan,
-                       MakePlan(problem, std::move(configuration).value()));
-  if (plan) {
-    Note(problem, *plan, "kept from an earlier run", false);
-  } else {
-    cache_.Distrust(key, "its engine does not compute this");
-  }
+                       MakePlan(problem, std::move(configuration)));
+  if (!plan) return DeviceError("its engine does not compute this");
   return plan;
 }
 
@@ -260,9 +262,7 @@ Result<const ConvolutionPlan*> Cudnn::Plan(const ConvolutionProblem& problem) {
   if (found != plans_.end()) return found->second.get();
   WSI_RETURN_IF_ERROR(Open());
   std::unique_ptr<ConvolutionPlan> plan;
-  if (problem.Flops() >= kTimedFlops) {
-    WSI_ASSIGN_OR_RETURN(plan, KeptPlan(problem));
-  }
+  if (problem.Flops() >= kTimedFlops) plan = KeptPlan(problem);
   if (!plan) {
     WSI_ASSIGN_OR_RETURN(plan, ChoosePlan(problem));
   }

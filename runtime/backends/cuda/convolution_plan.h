@@ -101,7 +101,9 @@ class Cudnn {
                   Plans& plans);
   Result<Fastest> FindFastest(const ConvolutionProblem& problem, const Plans& plans);
   std::string KeyOf(const ConvolutionProblem& problem) const;
-  Result<std::unique_ptr<ConvolutionPlan>> KeptPlan(const ConvolutionProblem& problem);
+  std::unique_ptr<ConvolutionPlan> KeptPlan(const ConvolutionProblem& problem);
+  Result<std::unique_ptr<ConvolutionPlan>> PlanOf(const ConvolutionProblem& problem,
+                                                  const EngineChoice& choice);
   Result<std::unique_ptr<ConvolutionPlan>> ChoosePlan(const ConvolutionProblem& problem);
   void Note(const ConvolutionProblem& problem, const ConvolutionPlan& plan, std::string_view origin,
             bool keeps);

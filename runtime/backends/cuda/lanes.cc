@@ -55,6 +55,15 @@ Status StreamCapture::Begin(std::vector<cudaStream_t> streams) {
   }
   streams_ = std::move(streams);
   WSI_RETURN_IF_CUDA_ERROR(cudaStreamBeginCapture(streams_[0], cudaStreamCaptureModeThreadLocal));
+  Status forked = Fork();
+  if (!forked.ok()) {
+    const auto given_up = End();
+    static_cast<void>(given_up);
+  }
+  return forked;
+}
+
+Status StreamCapture::Fork() {
   WSI_RETURN_IF_CUDA_ERROR(cudaEventRecord(event_.get(), streams_[0]));
   for (size_t i = 1; i < streams_.size(); ++i) {
     WSI_RETURN_IF_CUDA_ERROR(cudaStreamWaitEvent(streams_[i], event_.get()));

@@ -62,10 +62,13 @@ class StreamGraph final : public CapturedWork {
 //   second    `----- copies -----------------'
 class StreamCapture {
  public:
+  // After an error nothing is being captured.
   Status Begin(std::vector<cudaStream_t> streams);
   Result<std::unique_ptr<CapturedWork>> End();
 
  private:
+  Status Fork();
+
   std::vector<cudaStream_t> streams_;
   Event event_;
 };
