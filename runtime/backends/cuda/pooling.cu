@@ -10,6 +10,7 @@ namespace wsi::cuda {
 namespace {
 
 constexpr int64_t kByteWindows = 256;  // Up to here a window position fits u8.
+constexpr int64_t kMostLines = 65535;  // Of a grid.
 
 Window ReadPool(LaunchCheck& check, const Shape& x, const Shape& y) {
   const Window w = ReadWindow(check, x, y);
@@ -157,23 +158,58 @@ __global__ void MaxPoolKernel(Window w, int64_t items, const T* x, T* y, I* inde
   }
 }
 
+// Grid: packs of a row of inputs, rows. Where a row's windows are is the same for its
+// threads, where a column's are for all rows of a thread.
 template <int W, typename T, typename I>
-__global__ void MaxPoolGradKernel(Window w, int64_t items, const T* dy, const I* index, T* dx) {
-  for (int64_t i = FirstItem(); i < items; i += ItemStride()) {
-    const Place p = Locate<W>(w, w.in, i);
+__global__ void __launch_bounds__(kThreads, 4)
+    MaxPoolGradKernel(Window w, int64_t rows, const T* dy, const I* index, T* dx) {
+  const int64_t packs = w.in_channels / W;
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t column = Quotient(i, packs);
+  if (column >= w.in[2]) return;
+  const int64_t channel = (i - column * packs) * W;
+  const Run across = Run::Of(w, 2, column);
+  for (int64_t row = blockIdx.y; row < rows; row += gridDim.y) {
+    const int64_t above = Quotient(row, w.in[1]);
+    const int64_t n = Quotient(above, w.in[0]);
+    const int64_t i1 = row - above * w.in[1];
+    const int64_t i0 = above - n * w.in[0];
+    const Run deep = Run::Of(w, 0, i0);
+    const Run down = Run::Of(w, 1, i1);
     float sum[W] = {};
-    ForWindows(w, p.position, [&](int64_t tap, const Index3& out) {
-      const int64_t at = (p.n * w.OutPositions() + Flat(out, w.out)) * w.in_channels + p.channel;
-      float d[W];
-      LoadPack<T, W>(dy + at, d);
-      const Pack<I, W> taps = *reinterpret_cast<const Pack<I, W>*>(index + at);
+    for (int64_t o0 = deep.first; o0 <= deep.last; ++o0) {
+      const int64_t k0 = TapOf(w, 0, i0, o0);
+      for (int64_t o1 = down.first; o1 <= down.last; ++o1) {
+        const int64_t k1 = TapOf(w, 1, i1, o1);
+        if (k0 < 0 || k1 < 0) continue;
+        const int64_t line = ((n * w.out[0] + o0) * w.out[1] + o1) * w.out[2];
+        for (int64_t o2 = across.first; o2 <= across.last; ++o2) {
+          const int64_t k2 = TapOf(w, 2, column, o2);
+          if (k2 < 0) continue;
+          const int64_t at = (line + o2) * w.in_channels + channel;
+          const auto tap = static_cast<I>((k0 * w.kernel[1] + k1) * w.kernel[2] + k2);
+          float d[W];
+          LoadPack<T, W>(dy + at, d);
+          const Pack<I, W> taps = *reinterpret_cast<const Pack<I, W>*>(index + at);
 #pragma unroll
-      for (int c = 0; c < W; ++c) {
-        if (static_cast<int64_t>(taps.v[c]) == tap) sum[c] += d[c];
+          for (int c = 0; c < W; ++c) {
+            if (taps.v[c] == tap) sum[c] += d[c];
+          }
+        }
       }
-    });
-    StorePack<T, W>(sum, dx + p.row * w.in_channels + p.channel);
+    }
+    StorePack<T, W>(sum, dx + (row * w.in[2] + column) * w.in_channels + channel);
   }
+}
+
+template <int W, typename T, typename I>
+void RunMaxPoolGrad(const Window& w, const T* dy, const I* index, T* dx, cudaStream_t stream) {
+  const int64_t rows = w.batch * w.in[0] * w.in[1];
+  const int64_t blocks = CeilDiv(w.in[2] * (w.in_channels / W), kThreads);
+  constexpr int64_t kWantedBlocks = 16384;
+  const int64_t lines = std::clamp<int64_t>(kWantedBlocks / blocks, 1, std::min(rows, kMostLines));
+  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(lines));
+  MaxPoolGradKernel<W><<<grid, kThreads, 0, stream>>>(w, rows, dy, index, dx);
 }
 
 template <int W, typename T>
@@ -264,13 +300,13 @@ KernelResult CompileMaxPoolGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
-      ForPacks<T>(w, w.InPositions(), [&](auto width, int64_t items) {
+      ForPacks<T>(w, w.InPositions(), [&](auto width, int64_t) {
         if (IndexType(w) == DType::kU8) {
-          MaxPoolGradKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
-              w, items, a.input<T>(0), a.input<uint8_t>(1), a.output<T>(0));
+          RunMaxPoolGrad<width.value>(w, a.input<T>(0), a.input<uint8_t>(1), a.output<T>(0),
+                                      context.stream);
         } else {
-          MaxPoolGradKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
-              w, items, a.input<T>(0), a.input<int32_t>(1), a.output<T>(0));
+          RunMaxPoolGrad<width.value>(w, a.input<T>(0), a.input<int32_t>(1), a.output<T>(0),
+                                      context.stream);
         }
       });
       return LaunchStatus();
