@@ -1,6 +1,7 @@
 #include <tuple>
 
 #include "tests/backends/backend_cases.h"
+#include "tests/backends/window_attributes.h"
 
 namespace wsi {
 namespace {
@@ -168,6 +169,48 @@ void AddIndexing(std::vector<BackendCase>& cases) {
   }
 }
 
+// Lines that are cut into parts.
+void AddLongLines(std::vector<BackendCase>& cases) {
+  for (const auto& [name, shape, axis] :
+       {std::tuple<const char*, Shape, int64_t>{"one_long", {1, 2053}, 1},
+        {"across", {2503, 3}, 0},
+        {"planes", {2, 150, 40}, 1}}) {
+    for (const int64_t flag : {0, 1}) {
+      const std::string flagged = std::string(name) + (flag == 1 ? "_flag" : "");
+      const Operand x{shape, flag == 1 ? Fill::kTies : Fill::kDistinct};
+      cases.push_back({"CumSum",
+                       flagged,
+                       {{"axis", axis}, {"exclusive", flag}, {"reverse", 1 - flag}},
+                       {{shape}},
+                       {true},
+                       {.c = 64}});
+      for (const char* op : {"ArgMax", "ArgMin"}) {
+        cases.push_back({op,
+                         flagged,
+                         {{"axis", axis}, {"keepdims", flag}, {"select_last_index", flag}},
+                         {x},
+                         {true},
+                         kSameBits});
+      }
+      if (std::string_view(name) == "planes") continue;
+      cases.push_back({"TopK",
+                       flagged,
+                       {{"axis", axis}, {"k", int64_t{7}}, {"largest", flag}},
+                       {x},
+                       {true, true},
+                       kSameBits});
+    }
+  }
+  const Attributes along = {{"axis", int64_t{0}}};
+  cases.push_back({"CumSum", "long_integers", along, {Index({5000}, 1 << 30)}, {true}, kSameBits});
+  cases.push_back({"TopK",
+                   "whole_line",
+                   {{"axis", int64_t{0}}, {"k", int64_t{60}}, {"largest", int64_t{1}}},
+                   {Index({60}, 30)},
+                   {true, true},
+                   kSameBits});
+}
+
 void AddSoftmax(std::vector<BackendCase>& cases) {
   for (const auto& [name, shape, axis] :
        {std::tuple<const char*, Shape, int64_t>{"rows", {3, 10}, 1},
@@ -215,6 +258,20 @@ void AddGridSample(std::vector<BackendCase>& cases) {
       }
     }
   }
+  // Many tiles of pixels, and of positions.
+  for (const char* mode : {"linear", "cubic"}) {
+    const Attributes attributes = {{"mode", std::string(mode)},
+                                   {"padding_mode", std::string("border")},
+                                   {"align_corners", int64_t{0}}};
+    const Operand dy{{2, 5, 17, 19}};
+    const Operand at{{2, 17, 19, 2}, Fill::kUnit};
+    cases.push_back({"GridSampleGrad",
+                     std::string("tiles_") + mode,
+                     WithShape(attributes, "input_shape", {2, 5, 37, 35}),
+                     {dy, at},
+                     {true},
+                     {.c = 16, .length = 16, .floor = 4}});
+  }
 }
 
 }  // namespace
@@ -228,6 +285,12 @@ void AddMovementCases(std::vector<BackendCase>& cases) {
   add("Transpose", "to_last", {{"perm", Ints{0, 2, 3, 1}}}, {{3, 17, 5, 7}});
   add("Transpose", "to_first", {{"perm", Ints{0, 3, 1, 2}}}, {{1, 33, 31, 3}});
   add("Transpose", "matrix", {{"perm", Ints{1, 0}}}, {{65, 33}});
+  add("Transpose", "even_to_last", {{"perm", Ints{0, 2, 3, 1}}}, {{2, 24, 10, 14}});
+  add("Transpose", "even_to_first", {{"perm", Ints{0, 3, 1, 2}}}, {{2, 10, 14, 72}});
+  add("Transpose", "around_the_middle", {{"perm", Ints{0, 3, 2, 1}}}, {{3, 40, 5, 34}});
+  add("Transpose", "wide_integers", {{"perm", Ints{1, 0}}}, Index({70, 33}, 1000));
+  add("Transpose", "bools", {{"perm", Ints{1, 0}}}, Truth({132, 140}));
+  add("Transpose", "odd_bools", {{"perm", Ints{1, 0}}}, Truth({33, 130}));
   add("Transpose", "same", {{"perm", Ints{0, 1}}}, {{3, 4}});
   add("Transpose", "integers", {{"perm", Ints{1, 0}}}, Index({3, 5}, 100));
   add("Expand", "channels", {{"shape", Ints{2, 5, 7, 3}}}, {{2, 1, 1, 3}});
@@ -241,6 +304,7 @@ void AddMovementCases(std::vector<BackendCase>& cases) {
   AddExtremes(cases);
   AddIndexing(cases);
   AddGridSample(cases);
+  AddLongLines(cases);
   AddSoftmax(cases);
 }
 

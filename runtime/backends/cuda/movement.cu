@@ -3,76 +3,13 @@
 #include <vector>
 
 #include "runtime/backends/cuda/kernels.h"
-#include "runtime/backends/cuda/strided.cuh"
+#include "runtime/backends/cuda/strided_copy.cuh"
 
 namespace wsi::cuda {
 namespace {
 
 constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
 
-// Tensor 0 of the axes is read, tensor 1 written, in units of `Unit`.
-template <typename Unit>
-__global__ void CopyKernel(Axes<2> axes, int64_t count, const Unit* from, Unit* to) {
-  for (int64_t i = FirstItem(); i < count; i += ItemStride()) {
-    int64_t at[2];
-    axes.Locate(i, at);
-    to[at[1]] = from[at[0]];
-  }
-}
-
-// A copy in units of up to 16 bytes, as wide as rows, strides and starts allow.
-class StridedCopy {
- public:
-  StridedCopy(const Axes<2>& axes, Bytes element) : axes_(axes), unit_(element) {
-    if (axes_.rank == 0 || axes_.strides[0][axes_.rank - 1] != 1 ||
-        axes_.strides[1][axes_.rank - 1] != 1) {
-      return;
-    }
-    while (unit_ < 16 && CanDouble()) Double();
-  }
-
-  void Run(const std::byte* from, std::byte* to, cudaStream_t stream) const {
-    switch (unit_) {
-      case 16: return RunIn<uint4>(from, to, stream);
-      case 8: return RunIn<uint64_t>(from, to, stream);
-      case 4: return RunIn<uint32_t>(from, to, stream);
-      case 2: return RunIn<uint16_t>(from, to, stream);
-      default: return RunIn<uint8_t>(from, to, stream);
-    }
-  }
-
- private:
-  bool CanDouble() const {
-    const int last = axes_.rank - 1;
-    bool even = axes_.sizes[last] % 2 == 0;
-    for (int n = 0; n < 2; ++n) {
-      even = even && axes_.start[n] % 2 == 0;
-      for (int i = 0; i < last; ++i) even = even && axes_.strides[n][i] % 2 == 0;
-    }
-    return even;
-  }
-  void Double() {
-    const int last = axes_.rank - 1;
-    axes_.sizes[last] /= 2;
-    for (int n = 0; n < 2; ++n) {
-      axes_.start[n] /= 2;
-      for (int i = 0; i < last; ++i) axes_.strides[n][i] /= 2;
-    }
-    unit_ *= 2;
-  }
-  template <typename Unit>
-  void RunIn(const std::byte* from, std::byte* to, cudaStream_t stream) const {
-    const int64_t count = axes_.Count();
-    if (count == 0) return;
-    CopyKernel<Unit><<<GridFor(count), kThreads, 0, stream>>>(
-        axes_, count, reinterpret_cast<const Unit*>(from), reinterpret_cast<Unit*>(to));
-  }
-
-  Axes<2> axes_;
-  Bytes unit_;
-};
-
-// A result's bytes: element by element the same.
 template <typename T>
 __global__ void FillKernel(T value, int64_t count, T* to) {
   for (int64_t i = FirstItem(); i < count; i += ItemStride()) to[i] = value;

@@ -55,6 +55,11 @@ std::common_type_t<A, B> min(A a, B b) {
   return a < b ? a : b;
 }
 
+template <typename A, typename B>
+std::common_type_t<A, B> max(A a, B b) {
+  return a > b ? a : b;
+}
+
 inline int __clzll(long long value) { return __builtin_clzll(static_cast<uint64_t>(value)); }
 
 inline unsigned atomicCAS(unsigned* at, unsigned compare, unsigned value) {
