@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What a GPU has to show: the backend suite, the goldens, step times. One call, on the machine with the GPU.
 
-usage: cuda_check.py --bin FOLDER [--out FOLDER] [--suite] [--goldens FOLDER] [--bench SIDE...]
+usage: cuda_check.py --bin FOLDER [--out FOLDER] [--suite] [--goldens FOLDER] [--bench SIDE...] [--kernels]
   --bin      where wsic, wsirun, wsi-model and backend_suite_cuda are (tools/bundle.sh makes such a folder)
   --out      where logs go (default: a new folder)
   --suite    every operator against the fp64 reference
   --goldens  the shared goldens' folder: gradients against PyTorch's, fp32
   --precision  gradients of ResNet-50 in fp16 and bf16 against fp32 at this image side
   --bench    ResNet-50, fp16, batch 1, one training step at these image sides
+  --kernels  single operators in fp16: times, and GB/s of the bytes that have to move
 """
 import argparse
 import concurrent.futures
@@ -154,6 +155,26 @@ def precision(a):
                   "least cosines " + ", ".join(f"{n} {cosines[n]:.5f}" for n in worst))
 
 
+def kernels(a):
+    from single_operators import kernel_models
+    with tempfile.TemporaryDirectory() as folder:
+        for name, made, moved in kernel_models():
+            with open(f"{folder}/m.onnx", "wb") as file:
+                file.write(made.SerializeToString())
+            code, text = call(f"{a.bin}/wsic", "compile", f"{folder}/m.onnx", "-o", f"{folder}/m.plan",
+                              "--device", a.device, "--precision", "fp16", "--force")
+            if code == 0:
+                code, text = call(f"{a.bin}/wsirun", "bench", f"{folder}/m.plan", "--steps", "10",
+                                  "--warmup", "3", "--ops", "--json")
+            if code != 0:
+                print(f"{name}: exit {code}: {text.strip()[-300:]}")
+                continue
+            for row in json.loads(text[text.index("{"):])["ops"]:
+                if row["op"] in moved:
+                    rate = moved[row["op"]] * row["launches"] / row["ms"] / 1e6
+                    print(f"{name:50} {row['op']:15} {row['launches']} x {row['ms']:9.3f} ms {rate:8.1f} GB/s")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", required=True)
@@ -162,6 +183,8 @@ def main():
     parser.add_argument("--goldens")
     parser.add_argument("--precision", type=int)
     parser.add_argument("--bench", type=int, nargs="*", default=[])
+    parser.add_argument("--kernels", action="store_true")
+    parser.add_argument("--device", default="cuda", help="of --kernels")
     a = parser.parse_args()
     a.out = a.out or tempfile.mkdtemp()
     print(call(f"{a.bin}/wsirun", "doctor")[1].strip().splitlines()[-1])
@@ -173,6 +196,8 @@ def main():
         precision(a)
     if a.bench:
         bench(a)
+    if a.kernels:
+        kernels(a)
 
 
 if __name__ == "__main__":
