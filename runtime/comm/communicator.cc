@@ -12,6 +12,7 @@ class SingleRank final : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   int local_size() const override { return 1; }
+  int local_rank() const override { return 0; }
   Status Mean(std::span<float>, SumOrder) override { return {}; }
   Status Mean(std::span<double>, SumOrder) override { return {}; }
   Status Max(std::span<int64_t>) override { return {}; }
@@ -22,6 +23,10 @@ class SingleRank final : public Communicator {
   PeerFailure failure() const override { return {}; }
   void Announce(const PeerFailure&) override {}
   void Interrupt(int) override {}
+  Status CheckPeers(std::string_view) override { return {}; }
+  Status GiveUp(std::string_view operation) override {
+    return {ErrorCode::kPeer, std::string(operation) + ": timed out"};
+  }
   [[noreturn]] void Abort(int exit_code) override { std::_Exit(exit_code); }
 };
 

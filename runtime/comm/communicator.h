@@ -41,6 +41,8 @@ class Communicator {
   virtual int size() const = 0;
   // How many ranks are on this machine, this one included.
   virtual int local_size() const = 0;
+  // Which of those this one is, from 0.
+  virtual int local_rank() const = 0;
 
   // Replaces every element by its mean over the ranks: the sum times 1 / size(). All ranks
   // get the same bits. Allocates nothing from the second call on.
@@ -52,6 +54,12 @@ class Communicator {
   virtual Status Broadcast(std::span<std::byte> bytes, int root) = 0;
   // What each rank gave, by rank, on every rank. Lengths may differ.
   virtual Result<std::vector<std::string>> Gather(std::string_view bytes) = 0;
+
+  // For who waits for the ranks by other means, in no operation: kPeer where one of them is known
+  // to have failed. Waits for nobody.
+  virtual Status CheckPeers(std::string_view operation) = 0;
+  // Behind such a wait that has lasted for the timeout: kPeer naming the rank that is not there.
+  virtual Status GiveUp(std::string_view operation) = 0;
 
   // Behind an error of kPeer: the rank that it comes from. Of several the first by number.
   virtual PeerFailure failure() const = 0;

@@ -65,6 +65,7 @@ class MpiCommunicator final : public Communicator {
   int rank() const override { return rank_; }
   int size() const override { return size_; }
   int local_size() const override { return local_size_; }
+  int local_rank() const override { return local_rank_; }
   Status Mean(std::span<float> values, SumOrder order) override {
     return order == SumOrder::kAny ? AnyMean(values) : MeanByRanks(values, float_scratch_);
   }
@@ -74,6 +75,8 @@ class MpiCommunicator final : public Communicator {
   Status Max(std::span<int64_t> values) override;
   Status Broadcast(std::span<std::byte> bytes, int root) override;
   Result<std::vector<std::string>> Gather(std::string_view bytes) override;
+  Status CheckPeers(std::string_view operation) override;
+  Status GiveUp(std::string_view operation) override;
   PeerFailure failure() const override { return failure_; }
   void Announce(const PeerFailure& failure) override;
   void Interrupt(int rank) override { gone_rank_.store(rank); }
@@ -100,6 +103,7 @@ class MpiCommunicator final : public Communicator {
   int rank_ = 0;
   int size_ = 1;
   int local_size_ = 1;
+  int local_rank_ = 0;
   bool is_broken_ = false;
   PeerFailure failure_;
   std::atomic<int> gone_rank_ = -1;
@@ -141,6 +145,7 @@ Status MpiCommunicator::Start() {
   WSI_RETURN_IF_MPI_ERROR(
       MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &local));
   WSI_RETURN_IF_MPI_ERROR(MPI_Comm_size(local, &local_size_));
+  WSI_RETURN_IF_MPI_ERROR(MPI_Comm_rank(local, &local_rank_));
   WSI_RETURN_IF_MPI_ERROR(MPI_Comm_free(&local));
   for (std::vector<int>* list : {&slice_sizes_, &slice_offsets_, &part_sizes_, &part_offsets_}) {
     list->resize(static_cast<size_t>(size_));
@@ -181,19 +186,26 @@ Status MpiCommunicator::Wait(MPI_Request request, std::string_view operation) {
       std::this_thread::yield();
       continue;
     }
-    const int gone = gone_rank_.load();
-    if (gone >= 0) return Broken(gone, fmt::format("{}: rank {} has ended", operation, gone));
-    WSI_RETURN_IF_ERROR(ReadNotes().WithContext(operation));
-    if (waited > timeout_) {
-      const int missing = FindMissing();
-      const std::string who =
-          missing < 0 ? "not every rank took" : fmt::format("rank {} did not take", missing);
-      return Broken(missing,
-                    fmt::format("{}: {} part within {} s (--comm-timeout); it may have stopped",
-                                operation, who, std::chrono::duration<double>(timeout_).count()));
-    }
+    WSI_RETURN_IF_ERROR(CheckPeers(operation));
+    if (waited > timeout_) return GiveUp(operation);
     std::this_thread::sleep_for(kPollInterval);
   }
+}
+
+Status MpiCommunicator::CheckPeers(std::string_view operation) {
+  const int gone = gone_rank_.load();
+  if (gone >= 0) return Broken(gone, fmt::format("{}: rank {} has ended", operation, gone));
+  Status read = ReadNotes();
+  return read.ok() ? read : read.WithContext(operation);
+}
+
+Status MpiCommunicator::GiveUp(std::string_view operation) {
+  const int missing = FindMissing();
+  const std::string who =
+      missing < 0 ? "not every rank took" : fmt::format("rank {} did not take", missing);
+  return Broken(missing,
+                fmt::format("{}: {} part within {} s (--comm-timeout); it may have stopped",
+                            operation, who, std::chrono::duration<double>(timeout_).count()));
 }
 
 Status MpiCommunicator::Broken(int rank, std::string message) {

@@ -195,10 +195,10 @@ Status CompiledProgram::Work(Step& step, RecordedSpan* span) {
 }
 
 Status CompiledProgram::DoWork(Step& step) {
-  if (step.task) return step.lane->Call(*step.task);
+  if (step.task) return RunTask(step);
   if (step.instruction->has_copy()) return DoCopy(step);
   // A sum over the only rank is the value itself.
-  if (!step.instruction->has_launch()) return {};
+  if (!step.kernel) return {};
   const LaunchArguments arguments = {
       .inputs = step.inputs, .outputs = step.outputs, .workspace = step.workspace};
   return step.lane->Launch(*step.kernel, arguments);
@@ -209,6 +209,17 @@ Status CompiledProgram::DoCopy(const Step& step) {
   if (step.to != step.from) return step.lane->Copy(step.to, step.from, step.bytes);
   const plan::Buffer& to = memory_->plan().buffers(step.instruction->copy().to());
   return step.lane->Migrate(step.to, step.bytes, to.tier() == plan::TIER_DEVICE);
+}
+
+Status CompiledProgram::RunTask(Step& step) {
+  for (const StagedValue& value : step.staged) {
+    WSI_RETURN_IF_ERROR(step.lane->Copy(value.host, value.device, value.bytes));
+  }
+  WSI_RETURN_IF_ERROR(step.lane->Call(*step.task));
+  for (const StagedValue& value : step.staged) {
+    WSI_RETURN_IF_ERROR(step.lane->Copy(value.device, value.host, value.bytes));
+  }
+  return {};
 }
 
 Status CompiledProgram::Tap(const Step& step, const GradientTap& tap) {

@@ -20,10 +20,18 @@ namespace wsi {
 // By plan::Lane; null where no program uses the lane, and for collectives of one rank.
 using Lanes = std::array<std::unique_ptr<Lane>, plan::Lane_ARRAYSIZE>;
 
+// A device's value and its place in the host's memory.
+struct StagedValue {
+  std::byte* device = nullptr;
+  std::byte* host = nullptr;
+  Bytes bytes = 0;
+};
+
 struct Step {
   const plan::Instruction* instruction = nullptr;
   Lane* lane = nullptr;
-  // Of a launch; null where an earlier step's kernel does its work.
+  // Of a launch, or of a collective of several ranks that the backend does; null where an
+  // earlier step's kernel does its work.
   std::unique_ptr<Kernel> kernel;
   std::vector<const std::byte*> inputs;
   std::vector<std::byte*> outputs;
@@ -35,6 +43,7 @@ struct Step {
   Bytes bytes = 0;
   // A copy between host and file, or a collective of several ranks.
   std::unique_ptr<HostTask> task;
+  std::vector<StagedValue> staged;  // What such a collective works on copies of.
 
   std::vector<int> waits;              // Events of other lanes.
   int record = -1;                     // Event that other lanes wait for; of a barrier the first of
@@ -84,6 +93,7 @@ class CompiledProgram {
   Status Work(Step& step, RecordedSpan* span);
   Status DoWork(Step& step);
   Status DoCopy(const Step& step);
+  Status RunTask(Step& step);
   void FinishRecording();
   void MakeSpans();
   Status Tap(const Step& step, const GradientTap& tap);
@@ -94,6 +104,7 @@ class CompiledProgram {
   PlanMemory* memory_;
   Backend* backend_;
   const Lanes* lanes_;
+  std::unique_ptr<Arena> staging_;  // Of collectives, which take turns.
   std::vector<Step> steps_;
   std::vector<OpTime> op_times_;
   std::vector<RecordedSpan> spans_;  // By step; empty while neither times nor spans are wanted.

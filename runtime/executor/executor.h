@@ -51,8 +51,16 @@ enum class CaptureMode : uint8_t {
   kOn,    // From the second run of a program on.
 };
 
+// By what collectives of several ranks go.
+enum class CollectivePath : uint8_t {
+  kInPlace,  // The communicator's, on memory of the backend that the host sees too.
+  kStaged,   // The communicator's, on copies in the host's memory.
+  kBackend,  // The backend's own kernels of "AllReduce" {by_ranks}, on the comm lane.
+};
+
 struct ExecutorOptions {
   Communicator* communicator = nullptr;  // Outlives the executor; null: one rank.
+  CollectivePath collectives = CollectivePath::kInPlace;
   // For tests: memory that nothing has written yet, or that nobody may read any more,
   // holds NaN. Steps then run one by one.
   bool poison = false;

@@ -22,6 +22,10 @@ std::string InstructionName(int i, const plan::Instruction& instruction) {
   return fmt::format("instruction {} '{}' ({})", i, instruction.name(), KindName(instruction));
 }
 
+bool HasPeers(const ExecutorOptions& options) {
+  return options.communicator != nullptr && options.communicator->size() > 1;
+}
+
 // A copy between host and file.
 class Transfer final : public HostTask {
  public:
@@ -50,11 +54,14 @@ StepBuilder::StepBuilder(int program, PlanMemory* memory, Backend* backend, cons
 Status StepBuilder::Build(const ExecutorOptions& options) {
   const plan::Program& program = result_->program_;
   result_->steps_.reserve(static_cast<size_t>(program.instructions_size()));
+  if (HasPeers(options) && options.collectives == CollectivePath::kStaged) {
+    WSI_RETURN_IF_ERROR(MakeStaging());
+  }
   for (int i = 0; i < program.instructions_size(); ++i) {
     const plan::Instruction& instruction = program.instructions(i);
     Status status = BuildStep(i);
     if (status.ok() && instruction.has_collective()) {
-      status = BuildCollective(i, options.communicator);
+      status = BuildCollective(i, options);
     }
     if (!status.ok()) {
       return status.WithContext(
@@ -101,29 +108,79 @@ void StepBuilder::BuildCopy(int i, Step& step) {
 }
 
 // With one rank there is nothing to do.
-Status StepBuilder::BuildCollective(int i, Communicator* communicator) {
-  if (communicator == nullptr || communicator->size() == 1) return {};
-  if (backend_->name() == "cuda") {
-    return DeviceError(
-        "sums over ranks on cuda are not there yet; run one rank, or a plan for the cpu");
-  }
+Status StepBuilder::BuildCollective(int i, const ExecutorOptions& options) {
+  if (!HasPeers(options)) return {};
   const plan::Plan& plan = memory_->plan();
   Step& step = result_->steps_.back();
-  std::vector<std::span<std::byte>> values;
-  for (const int32_t v : step.instruction->collective().values()) {
+  const plan::Collective& collective = step.instruction->collective();
+  if (collective.values().empty()) return {};
+  const DType first = ValueDType(plan.values(collective.values(0)));
+  for (const int32_t v : collective.values()) {
     const DType dtype = ValueDType(plan.values(v));
-    if (dtype != ValueDType(plan.values(step.instruction->collective().values(0))) ||
-        (dtype != DType::kF32 && dtype != DType::kF64)) {
-      return InvalidInput(fmt::format("'{}' is {}, wanted all f32 or all f64",
-                                      plan.values(v).name(), DTypeName(dtype)));
-    }
+    if (dtype == first && (dtype == DType::kF32 || dtype == DType::kF64)) continue;
+    return InvalidInput(fmt::format("'{}' is {}, wanted all f32 or all f64", plan.values(v).name(),
+                                    DTypeName(dtype)));
+  }
+  return options.collectives == CollectivePath::kBackend
+             ? BuildBackendCollective(InstructionName(i, *step.instruction), step)
+             : BuildReduction(i, options, step);
+}
+
+Status StepBuilder::BuildBackendCollective(const std::string& name, Step& step) {
+  const plan::Plan& plan = memory_->plan();
+  std::vector<OperandSpec> operands;
+  for (const int32_t v : step.instruction->collective().values()) {
+    operands.push_back({.present = true,
+                        .dtype = ValueDType(plan.values(v)),
+                        .shape = ValueShape(plan.values(v))});
+    step.inputs.push_back(memory_->ValueAddress(v));
+    step.outputs.push_back(memory_->ValueAddress(v));
+  }
+  Attributes attributes;
+  attributes.Set("by_ranks", int64_t{plan.deterministic() ? 1 : 0});
+  const LaunchSpec spec = {.op = "AllReduce",
+                           .node = step.instruction->name(),
+                           .attributes = attributes,
+                           .inputs = operands,
+                           .outputs = operands};
+  WSI_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel, backend_->Compile(spec));
+  step.kernel = std::make_unique<NamedKernel>(name, std::move(kernel));
+  return {};
+}
+
+Status StepBuilder::BuildReduction(int i, const ExecutorOptions& options, Step& step) {
+  const plan::Plan& plan = memory_->plan();
+  const auto& ids = step.instruction->collective().values();
+  std::vector<std::span<std::byte>> values;
+  for (const int32_t v : ids) {
     values.emplace_back(memory_->ValueAddress(v), static_cast<size_t>(ValueBytes(plan.values(v))));
   }
-  if (values.empty()) return {};
-  const int32_t first = step.instruction->collective().values(0);
-  step.task = MakeReduction(InstructionName(i, *step.instruction), communicator,
+  if (options.collectives == CollectivePath::kStaged) {
+    std::byte* at = result_->staging_->data();
+    for (const std::span<std::byte> value : values) {
+      step.staged.push_back(
+          {.device = value.data(), .host = at, .bytes = static_cast<Bytes>(value.size())});
+      at += value.size();
+    }
+    values = {std::span(result_->staging_->data(), at)};
+  }
+  step.task = MakeReduction(InstructionName(i, *step.instruction), options.communicator,
                             plan.deterministic() ? SumOrder::kByRanks : SumOrder::kAny,
-                            ValueDType(plan.values(first)), std::move(values));
+                            ValueDType(plan.values(ids[0])), std::move(values));
+  return {};
+}
+
+// Room for the largest collective.
+Status StepBuilder::MakeStaging() {
+  Bytes most = 0;
+  for (const plan::Instruction& instruction : result_->program_.instructions()) {
+    Bytes bytes = 0;
+    for (const int32_t v : instruction.collective().values()) {
+      WSI_ASSIGN_OR_RETURN(bytes, CheckedAdd(bytes, ValueBytes(memory_->plan().values(v))));
+    }
+    most = std::max(most, bytes);
+  }
+  WSI_ASSIGN_OR_RETURN(result_->staging_, backend_->AllocateHost(most));
   return {};
 }
 

@@ -18,7 +18,10 @@ class StepBuilder {
  private:
   Status BuildStep(int i);
   void BuildCopy(int i, Step& step);
-  Status BuildCollective(int i, Communicator* communicator);
+  Status MakeStaging();
+  Status BuildCollective(int i, const ExecutorOptions& options);
+  Status BuildBackendCollective(const std::string& name, Step& step);
+  Status BuildReduction(int i, const ExecutorOptions& options, Step& step);
   Status BuildLaunch(int i, Step& step);
   void BuildWaits();
   Status BuildTaps();

@@ -8,9 +8,15 @@ import time
 import unittest
 
 import numpy
-from programs import (INVALID, IO, PREEMPTED, command, read_events, read_safetensors, run,
-                      write_tiny_model)
+from programs import (DEVICE, INVALID, IO, PREEMPTED, USAGE, command, read_events,
+                      read_safetensors, run, write_tiny_model)
 from ranks import ALL, IS_MPICH, LAUNCHER, PEER, RanksTest
+
+
+def gpus():
+    """How many GPUs plans for cuda can run on."""
+    doctor = json.loads(run("wsirun", "doctor", "--json").stdout)
+    return doctor["cuda_devices"]
 
 
 @unittest.skipUnless(LAUNCHER, "built without MPI")
@@ -201,6 +207,42 @@ class Distributed(RanksTest):
         self.assertEqual(done.returncode, INVALID, done.stderr)
         self.assertRegex(done.stderr, "wsirun train: rank [01]: slide ")
         self.assertEqual(done.stderr.count("wsirun train:"), 1, done.stderr)
+
+    def test_refusals_are_told_once(self):
+        plan = self.plan(1)
+        done = self.on_ranks(2, self.train(plan, "run", "--comm", "nccl"))
+        self.assertEqual(done.returncode, USAGE, done.stderr)
+        self.assertEqual(done.stderr.count("--comm nccl: the plan is for device 'cpu'"), 1,
+                         done.stderr)
+        words = [self.train(plan, "run", *options) for options in ((), ("--comm", "mpi"))]
+        done = self.on_ranks(1, [LAUNCHER, "-n", "1", *words[0], ":", "-n", "1", *words[1]])
+        self.assertEqual(done.returncode, INVALID, done.stderr)
+        self.assertEqual(done.stderr.count("rank 1 has another --comm than rank 0"), 1, done.stderr)
+
+    def test_ranks_without_a_gpu_say_so_once(self):
+        if gpus():
+            self.skipTest("this machine has a GPU")
+        plan = self.plan(1, "--device", "cuda")
+        done = self.on_ranks(2, self.train(plan, "run"))
+        self.assertEqual(done.returncode, DEVICE, done.stderr)
+        self.assertEqual(done.stderr.count("rank 0: device cuda: "), 1, done.stderr)
+
+    def test_ranks_on_gpus_give_the_bits_of_accumulation(self):
+        if not gpus():
+            self.skipTest("this machine has no GPU")
+        options = ("--device", "cuda", "--deterministic", "--optimizer", "adam")
+        one = self.trained(1, self.plan(2, *options), "one", "--epochs", 3)
+        refused = self.on_ranks(gpus() + 1, self.train(self.plan(1, *options), "refused"))
+        self.assertEqual(refused.returncode, INVALID, refused.stderr)
+        self.assertEqual(refused.stderr.count("would both compute on"), 1, refused.stderr)
+        shared = self.trained(2, self.plan(1, *options), "shared", "--epochs", 3,
+                              "--oversubscribe", "--comm", "mpi")
+        self.assertEqual(one, shared)
+        if gpus() > 1:
+            self.assertEqual(one, self.trained(2, self.plan(1, *options), "own", "--epochs", 3,
+                                               "--comm", "nccl"))
+        else:
+            print("one GPU: NCCL between two was not tested")
 
     def test_nproc_starts_the_ranks(self):
         plan = self.plan(1)

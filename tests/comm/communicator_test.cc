@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/comm/agreement.h"
+#include "runtime/comm/device_share.h"
 
 namespace wsi {
 namespace {
@@ -47,6 +48,7 @@ TEST(Communicator, KnowsItsPlace) {
   EXPECT_EQ(registered.ranks->size(), launched == 0 ? 1 : launched);
   EXPECT_LT(registered.ranks->rank(), registered.ranks->size());
   EXPECT_EQ(registered.ranks->local_size(), registered.ranks->size());
+  EXPECT_EQ(registered.ranks->local_rank(), registered.ranks->rank());
 }
 
 TEST(Communicator, MeansByRanksAreSumsInTheirOrder) {
@@ -90,6 +92,23 @@ TEST(Communicator, SharesWhatARankHas) {
   ASSERT_TRUE(gathered.ok());
   ASSERT_EQ(gathered->size(), static_cast<size_t>(ranks.size()));
   for (size_t r = 0; r < gathered->size(); ++r) EXPECT_EQ((*gathered)[r], std::string(r * 3, 'x'));
+}
+
+TEST(DeviceShare, EveryRankHasItsOwn) {
+  Communicator& ranks = *registered.ranks;
+  const OwnDevice own = {.id = "GPU-" + std::to_string(ranks.rank()), .name = "H100 on a"};
+  EXPECT_TRUE(CheckDeviceShare(ranks, own, false).value());
+  EXPECT_TRUE(CheckDeviceShare(ranks, {}, false).value());  // Processors are no matter.
+}
+
+TEST(DeviceShare, RanksOfOneDeviceAreRefused) {
+  Communicator& ranks = *registered.ranks;
+  if (ranks.size() == 1) GTEST_SKIP() << "one rank";
+  const OwnDevice own = {.id = ranks.rank() == 0 ? "GPU-0" : "GPU-1", .name = "H100 on a"};
+  const Status refused = CheckDeviceShare(ranks, own, false).status();
+  EXPECT_EQ(refused.code(), ErrorCode::kInvalidInput);
+  EXPECT_THAT(refused.message(), HasSubstr("ranks 1 and 2 would both compute on H100 on a"));
+  EXPECT_FALSE(CheckDeviceShare(ranks, own, true).value());
 }
 
 TEST(Agreement, IsOnTheFirstFailure) {

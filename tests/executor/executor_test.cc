@@ -157,6 +157,7 @@ class HalvingRanks final : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 2; }
   int local_size() const override { return 2; }
+  int local_rank() const override { return 0; }
   Status Mean(std::span<float> values, SumOrder order) override {
     orders.push_back(order);
     for (float& value : values) value /= 2;
@@ -168,6 +169,8 @@ class HalvingRanks final : public Communicator {
   Result<std::vector<std::string>> Gather(std::string_view) override {
     return InternalError("not here");
   }
+  Status CheckPeers(std::string_view) override { return {}; }
+  Status GiveUp(std::string_view) override { return InternalError("not here"); }
   PeerFailure failure() const override { return {}; }
   void Announce(const PeerFailure&) override {}
   void Interrupt(int) override {}
@@ -213,6 +216,29 @@ TEST_F(SmallRun, UpdatesReadMeansOverRanks) {
   EXPECT_THAT(ranks.orders, ElementsAre(SumOrder::kByRanks));
   // w -= 0.5 * (2d) / 2 gives 0.5 everywhere.
   EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), std::vector<double>(6, 0.5));
+}
+
+TEST_F(SmallRun, MeansOfCopiesInTheHostsMemoryComeBack) {
+  HalvingRanks ranks;
+  backend_.lag_ms = 20;
+  ASSERT_TRUE(
+      Start(MakeReducedPlan(), {.communicator = &ranks, .collectives = CollectivePath::kStaged})
+          .ok());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(executor_->WritePersistent(0, Tensor::Make(DType::kF32, {3, 2}).value()).ok());
+    ASSERT_TRUE(Step(kAllPhases).ok());  // w = 0: d = -1, and half of 2d is taken.
+    EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), std::vector<double>(6, 0.5));
+  }
+  EXPECT_THAT(ranks.orders, ElementsAre(SumOrder::kAny, SumOrder::kAny));
+}
+
+TEST_F(SmallRun, TheBackendIsAskedForItsOwnMeans) {
+  HalvingRanks ranks;
+  backend_.refused_op = "AllReduce";
+  const Status refused =
+      Start(MakeReducedPlan(), {.communicator = &ranks, .collectives = CollectivePath::kBackend});
+  EXPECT_THAT(refused.message(), HasSubstr("'gradients.0' (collective)"));
+  EXPECT_TRUE(ranks.orders.empty());
 }
 
 TEST_F(SmallRun, NamesTheCollectiveThatFailed) {

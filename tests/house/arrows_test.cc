@@ -68,7 +68,7 @@ const std::map<std::string, std::string>& Confined() {
       {"dnnl", "runtime/backends/cpu"},    {"oneapi/dnnl", "runtime/backends/cpu"},
       {"cudnn", "runtime/backends/cuda"},  {"cuda", "runtime/backends/cuda"},
       {"cublas", "runtime/backends/cuda"}, {"nvrtc", "runtime/backends/cuda"},
-      {"mpi.h", "runtime/comm"},           {"nccl.h", "runtime/comm"},
+      {"mpi.h", "runtime/comm"},           {"nccl.h", "runtime/backends/cuda"},
       {"openslide", "runtime/slides"},     {"tiff", "runtime/slides"},
       {"onnx/", "frontends/onnx"},         {"hwloc", "runtime/placement"},
   };

@@ -6,8 +6,16 @@ set_property(CACHE WSI_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(WSI_CUDA_ARCHITECTURES "90" CACHE STRING
     "GPUs to make machine code and PTX for, as CMAKE_CUDA_ARCHITECTURES")
 
+# WSI_NCCL: likewise with NCCL, for ranks with a GPU each; not without WSI_HAVE_CUDA.
+set(WSI_NCCL "AUTO" CACHE STRING "Build means over ranks by NCCL: AUTO, ON or OFF")
+set_property(CACHE WSI_NCCL PROPERTY STRINGS AUTO ON OFF)
+
 set(WSI_HAVE_CUDA FALSE)
+set(WSI_HAVE_NCCL FALSE)
 if(WSI_CUDA STREQUAL "OFF")
+  if(WSI_NCCL STREQUAL "ON")
+    message(FATAL_ERROR "WSI_NCCL=ON, but WSI_CUDA=OFF")
+  endif()
   return()
 endif()
 
@@ -41,4 +49,17 @@ elseif(WSI_CUDA STREQUAL "ON")
   message(FATAL_ERROR "WSI_CUDA=ON, but ${missing} is missing")
 else()
   message(STATUS "CUDA backend: left out, ${missing} is missing")
+endif()
+
+if(NOT WSI_NCCL STREQUAL "OFF")
+  find_path(WSI_NCCL_INCLUDE nccl.h
+            HINTS ${CUDAToolkit_INCLUDE_DIRS} ${PROJECT_SOURCE_DIR}/.deps/nccl/include)
+  if(WSI_HAVE_CUDA AND WSI_NCCL_INCLUDE)
+    set(WSI_HAVE_NCCL TRUE)
+    message(STATUS "NCCL: ${WSI_NCCL_INCLUDE}")
+  elseif(WSI_NCCL STREQUAL "ON")
+    message(FATAL_ERROR "WSI_NCCL=ON, but nccl.h or the CUDA backend is missing")
+  else()
+    message(STATUS "NCCL: left out, nccl.h or the CUDA backend is missing")
+  endif()
 endif()

@@ -185,10 +185,9 @@ Status Bench(const Arguments& a, Communicator& ranks) {
   const bool is_root = ranks.rank() == 0;
   WSI_RETURN_IF_ERROR(Agree(ranks, is_root ? CheckOutputs(a) : Status()));
   const double start = MarkSeconds();
-  const Result<Session> opened = OpenSession(a.plan, &ranks);
-  WSI_RETURN_IF_ERROR(Agree(ranks, opened.ok() ? Status() : opened.status()));
+  WSI_ASSIGN_OR_RETURN(const Session session, OpenSession(a.plan, a.ranks, ranks));
   const double load_seconds = MarkSeconds() - start;
-  Executor& executor = *opened->executor;
+  Executor& executor = *session.executor;
   const plan::Plan& plan = executor.plan();
   const int program = std::max(FindProgram(plan, "train"), 0);
   const Result<plan::Rates> rates = RatesOf(plan, a.rates);
@@ -197,7 +196,7 @@ Status Bench(const Arguments& a, Communicator& ranks) {
   const Status written = is_root ? WriteOutputs(a, executor, program, *rates) : Status();
   WSI_RETURN_IF_ERROR(Agree(ranks, written));
   if (!is_root) return {};
-  WSI_ASSIGN_OR_RETURN(const DeviceMemory memory, opened->backend->MeasureDevice());
+  WSI_ASSIGN_OR_RETURN(const DeviceMemory memory, session.backend->MeasureDevice());
   BenchResult result = {.program = program,
                         .ranks = ranks.size(),
                         .times = std::move(times),
@@ -209,9 +208,9 @@ Status Bench(const Arguments& a, Communicator& ranks) {
     result.ops = MeasureOperators(plan, *rates, executor.OpTimes(program), program, a.steps);
   }
   if (a.json) {
-    fmt::print("{}\n", BenchJson(*opened, result, a.choices).dump());
+    fmt::print("{}\n", BenchJson(session, result, a.choices).dump());
   } else {
-    fmt::print("{}", BenchText(*opened, result, a.choices));
+    fmt::print("{}", BenchText(session, result, a.choices));
   }
   return {};
 }
@@ -223,6 +222,7 @@ void AddBenchCommand(CLI::App& app, int* exit_code) {
   auto arguments = std::make_shared<Arguments>();
   AddPlanOptions(*command, &arguments->plan, false);
   AddRankOptions(*command, &arguments->ranks);
+  AddCommOption(*command, &arguments->ranks);
   command->add_option("--steps", arguments->steps, "measured steps")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

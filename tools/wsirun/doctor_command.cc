@@ -57,8 +57,7 @@ std::string VectorExtensions() {
 }
 
 // The GPU, or what is missing for it.
-std::string DescribeCuda() {
-  const CudaReport report = ExamineCuda();
+std::string DescribeCuda(const CudaReport& report) {
   std::string text = report.missing.empty() ? report.device : "";
   for (const std::string& missing : report.missing) {
     text += (text.empty() ? "" : "; ") + missing;
@@ -67,6 +66,7 @@ std::string DescribeCuda() {
 }
 
 Json Examine() {
+  const CudaReport cuda = ExamineCuda();
   const Bytes page = sysconf(_SC_PAGESIZE);
   std::error_code error;
   const auto space = std::filesystem::space(".", error);
@@ -79,7 +79,9 @@ Json Examine() {
           {"free_disk_bytes", error ? 0 : static_cast<Bytes>(space.available)},
           {"cpu_operators", MakeCpuBackend({})->SupportedOps().size()},
           {"reference_operators", MakeReferenceBackend()->SupportedOps().size()},
-          {"cuda", DescribeCuda()}};
+          {"cuda", DescribeCuda(cuda)},
+          {"nccl", cuda.nccl.empty() ? "none" : cuda.nccl},
+          {"cuda_devices", cuda.missing.empty() ? cuda.devices : 0}};
 }
 
 void Doctor(bool json) {

@@ -39,16 +39,15 @@ struct Predicted {
   std::vector<SlidePrediction> predictions;
 };
 
-// What a rank has ready before slides are predicted, without collectives.
+// What a rank has ready before slides are predicted.
 struct Prepared {
   Session session;
   std::vector<int64_t> rows;
   LoaderOptions loader;
 };
 
-Status Prepare(const Arguments& a, bool labels_required, Communicator& ranks, Manifest& manifest,
-               Prepared& p) {
-  WSI_ASSIGN_OR_RETURN(p.session, OpenSession(a.plan, &ranks));
+// A rank's own affair, without collectives.
+Status Prepare(const Arguments& a, bool labels_required, Manifest& manifest, Prepared& p) {
   WSI_ASSIGN_OR_RETURN(const RunFolder run, FindRunFolder(a.plan.checkpoint));
   WSI_ASSIGN_OR_RETURN(
       manifest, ReadManifest(a.slides.manifest,
@@ -67,7 +66,8 @@ Status Prepare(const Arguments& a, bool labels_required, Communicator& ranks, Ma
 Result<Predicted> PredictSlides(const Arguments& a, bool labels_required, Communicator& ranks) {
   Predicted result;
   Prepared p;
-  WSI_RETURN_IF_ERROR(Agree(ranks, Prepare(a, labels_required, ranks, result.manifest, p)));
+  WSI_ASSIGN_OR_RETURN(p.session, OpenSession(a.plan, a.ranks, ranks));
+  WSI_RETURN_IF_ERROR(Agree(ranks, Prepare(a, labels_required, result.manifest, p)));
   WSI_RETURN_IF_ERROR(BroadcastPersistents(ranks, *p.session.executor, SharedState::kEverything));
   Progress progress(ranks.rank() != 0);
   WSI_ASSIGN_OR_RETURN(

@@ -71,14 +71,25 @@ void AddRankOptions(CLI::App& command, RankArguments* arguments) {
                   "seconds after which a rank gives up on the others")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  command.add_flag("--oversubscribe", arguments->oversubscribe,
+                   "let ranks share a GPU where there are more of them");
+}
+
+void AddCommOption(CLI::App& command, RankArguments* arguments) {
+  arguments->comm = "auto";
+  command
+      .add_option(
+          "--comm", arguments->comm,
+          "how plans for cuda take means over ranks: nccl, mpi (through the host), or auto: "
+          "nccl where every rank has a GPU of its own")
+      ->check(CLI::IsMember({"auto", "nccl", "mpi"}))
+      ->capture_default_str();
 }
 
 int RunOnRanks(std::string_view command, const RankArguments& arguments,
                const std::function<Status(Communicator&)>& body) {
   if (arguments.ranks > 1 && LaunchedRanks() == 0) return Report(command, Launch(arguments.ranks));
-  const auto timeout = std::chrono::duration<double>(arguments.timeout_seconds);
-  const Result<std::unique_ptr<Communicator>> connected =
-      Connect({.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(timeout)});
+  const Result<std::unique_ptr<Communicator>> connected = Connect({.timeout = arguments.timeout()});
   if (!connected.ok()) return Report(command, connected.status());
   Communicator& ranks = **connected;
   const Status status = body(ranks);

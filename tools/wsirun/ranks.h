@@ -19,9 +19,18 @@ namespace wsi {
 struct RankArguments {
   int ranks = 0;                 // To start on this machine; 0: none, this process is one already.
   double timeout_seconds = 300;  // Of whatever ranks do together.
+  bool oversubscribe = false;    // Ranks may share a GPU.
+  std::string comm = "mpi";      // By what means over ranks go: auto, nccl or mpi.
+
+  std::chrono::milliseconds timeout() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::duration<double>(timeout_seconds));
+  }
 };
-// Adds --nproc and --comm-timeout. `arguments` outlives parsing.
+// Adds --nproc, --comm-timeout and --oversubscribe. `arguments` outlives parsing.
 void AddRankOptions(CLI::App& command, RankArguments* arguments);
+// Adds --comm, for commands that take means over ranks.
+void AddCommOption(CLI::App& command, RankArguments* arguments);
 
 // Runs `body` on this rank, or starts ranks that do, and returns the exit code. An error that
 // all ranks share is told once, by rank 0; one of the communicator ends every rank with 7.

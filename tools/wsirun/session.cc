@@ -1,12 +1,17 @@
 #include "tools/wsirun/session.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
+#include <vector>
 
 #include "runtime/backends/cpu/cpu_backend.h"
 #include "runtime/backends/cuda/cuda_backend.h"
 #include "runtime/backends/reference/reference_backend.h"
+#include "runtime/comm/agreement.h"
+#include "runtime/comm/device_share.h"
 #include "runtime/plan/plan_types.h"
 #include "runtime/train/checkpoint.h"
 #include "tools/wsirun/ranks.h"
@@ -14,13 +19,16 @@
 namespace wsi {
 namespace {
 
-Result<std::unique_ptr<Backend>> MakeBackend(const std::string& device, int threads) {
+Result<std::unique_ptr<Backend>> MakeBackend(const std::string& device, int threads,
+                                             int cuda_device, CudaRanks* cuda_ranks) {
   if (device == "cpu") return MakeCpuBackend({.threads = threads});
   if (device == "reference") return MakeReferenceBackend();
   if (device == "cuda") {
     return MakeCudaBackend(
-        {.cache_folder = DefaultCudaCacheFolder(),
-         .log = [](const std::string& line) { fmt::print(stderr, "wsirun: {}\n", line); }});
+        {.device = cuda_device,
+         .cache_folder = DefaultCudaCacheFolder(),
+         .log = [](const std::string& line) { fmt::print(stderr, "wsirun: {}\n", line); },
+         .ranks = cuda_ranks});
   }
   return InvalidInput(fmt::format("the plan is for device '{}', which does not exist", device));
 }
@@ -40,6 +48,78 @@ Result<CaptureMode> ToCaptureMode(const PlanArguments& arguments, const Backend&
   if (arguments.cuda_graphs == "auto") return CaptureMode::kAuto;
   if (backend.CanCapture()) return CaptureMode::kOn;
   return UsageError(fmt::format("--cuda-graphs on: the plan is for device {}", backend.name()));
+}
+
+Status OpenFile(const PlanArguments& arguments, Session& session) {
+  WSI_ASSIGN_OR_RETURN(PlanFile file, ReadPlan(arguments.path));
+  session.file = std::make_unique<PlanFile>(std::move(file));
+  return {};
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "this machine";
+}
+
+// The GPU of this rank; none where the plan is not for cuda.
+Result<CudaDevice> FindDevice(const std::string& device, const Communicator& ranks) {
+  if (device != "cuda") return CudaDevice();
+  return ChooseCudaDevice(ranks.local_rank());
+}
+
+// By what this plan's means over ranks go, the same on every rank.
+Result<CollectivePath> ChoosePath(const std::string& device, const std::string& comm,
+                                  bool has_own_device, int ranks) {
+  if (device != "cuda" && comm == "nccl") {
+    return UsageError(fmt::format(
+        "--comm nccl: the plan is for device '{}', whose ranks use MPI; leave it out", device));
+  }
+  if (device != "cuda") return CollectivePath::kInPlace;
+  if (comm == "nccl" && !has_own_device) {
+    return UsageError("--comm nccl: NCCL wants a GPU for each rank; take --comm mpi");
+  }
+  const bool by_nccl = comm != "mpi" && has_own_device && ranks > 1;
+  return by_nccl ? CollectivePath::kBackend : CollectivePath::kStaged;
+}
+
+// Collective, as are its errors.
+Status ConnectGpus(Communicator& ranks, const RankArguments& arguments, int device,
+                   Session& session) {
+  Communicator* all = &ranks;
+  Result<std::unique_ptr<CudaRanks>> made =
+      MakeCudaRanks({.rank = ranks.rank(),
+                     .size = ranks.size(),
+                     .device = device,
+                     .timeout = arguments.timeout(),
+                     .check_peers = [all](std::string_view what) { return all->CheckPeers(what); },
+                     .give_up = [all](std::string_view what) { return all->GiveUp(what); }});
+  WSI_RETURN_IF_ERROR(Agree(ranks, made.ok() ? Status() : made.status()));
+  session.cuda_ranks = *std::move(made);
+  const Result<std::string> id =
+      ranks.rank() == 0 ? session.cuda_ranks->MakeId() : Result<std::string>(std::string());
+  WSI_RETURN_IF_ERROR(Agree(ranks, id.ok() ? Status() : id.status()));
+  WSI_ASSIGN_OR_RETURN(const std::vector<std::string> ids, ranks.Gather(*id));
+  return Agree(ranks, session.cuda_ranks->Connect(ids[0]));
+}
+
+// What follows a device's choice, and is a rank's own affair.
+Status OpenExecutor(const PlanArguments& arguments, Communicator& ranks, int cuda_device,
+                    CollectivePath path, Session& session) {
+  WSI_ASSIGN_OR_RETURN(const SpillFileOptions spill, ToSpillOptions(arguments));
+  const int threads = arguments.threads != 0 ? arguments.threads : ThreadsOfRank(ranks);
+  WSI_ASSIGN_OR_RETURN(session.backend, MakeBackend(session.file->plan().device(), threads,
+                                                    cuda_device, session.cuda_ranks.get()));
+  WSI_ASSIGN_OR_RETURN(const CaptureMode capture, ToCaptureMode(arguments, *session.backend));
+  WSI_ASSIGN_OR_RETURN(session.executor, Executor::Make(session.file.get(), session.backend.get(),
+                                                        {.communicator = &ranks,
+                                                         .collectives = path,
+                                                         .spill = spill,
+                                                         .capture = capture,
+                                                         .allow_oversubscription =
+                                                             arguments.allow_oversubscription}));
+  if (arguments.checkpoint.empty()) return {};
+  WSI_ASSIGN_OR_RETURN(const std::string weights, FindWeights(arguments.checkpoint));
+  return LoadWeights(weights, *session.executor, PersistentKind::kModel);
 }
 
 }  // namespace
@@ -67,25 +147,39 @@ void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_check
   }
 }
 
-Result<Session> OpenSession(const PlanArguments& arguments, Communicator* communicator) {
-  WSI_ASSIGN_OR_RETURN(const SpillFileOptions spill, ToSpillOptions(arguments));
-  WSI_ASSIGN_OR_RETURN(PlanFile file, ReadPlan(arguments.path));
+Result<Session> OpenSession(const PlanArguments& arguments) {
   Session session;
-  session.file = std::make_unique<PlanFile>(std::move(file));
-  int threads = arguments.threads;
-  if (threads == 0 && communicator != nullptr) threads = ThreadsOfRank(*communicator);
-  WSI_ASSIGN_OR_RETURN(session.backend, MakeBackend(session.file->plan().device(), threads));
-  WSI_ASSIGN_OR_RETURN(const CaptureMode capture, ToCaptureMode(arguments, *session.backend));
-  WSI_ASSIGN_OR_RETURN(session.executor, Executor::Make(session.file.get(), session.backend.get(),
-                                                        {.communicator = communicator,
-                                                         .spill = spill,
-                                                         .capture = capture,
-                                                         .allow_oversubscription =
-                                                             arguments.allow_oversubscription}));
-  if (!arguments.checkpoint.empty()) {
-    WSI_ASSIGN_OR_RETURN(const std::string weights, FindWeights(arguments.checkpoint));
-    WSI_RETURN_IF_ERROR(LoadWeights(weights, *session.executor, PersistentKind::kModel));
+  session.only_rank = MakeSingleRank();
+  Communicator& only_rank = *session.only_rank;
+  WSI_RETURN_IF_ERROR(OpenFile(arguments, session));
+  WSI_ASSIGN_OR_RETURN(const CudaDevice gpu, FindDevice(session.file->plan().device(), only_rank));
+  WSI_RETURN_IF_ERROR(
+      OpenExecutor(arguments, only_rank, gpu.number, CollectivePath::kInPlace, session));
+  return session;
+}
+
+Result<Session> OpenSession(const PlanArguments& arguments, const RankArguments& rank_arguments,
+                            Communicator& ranks) {
+  Session session;
+  WSI_RETURN_IF_ERROR(Agree(ranks, OpenFile(arguments, session)));
+  const std::string& device = session.file->plan().device();
+  // What decides which collectives follow.
+  const std::array facts = {
+      SharedFact{"a plan for another device", device},
+      SharedFact{"another --comm", rank_arguments.comm},
+      SharedFact{"another --oversubscribe", rank_arguments.oversubscribe ? "yes" : "no"}};
+  WSI_RETURN_IF_ERROR(CheckSame(ranks, facts));
+  const Result<CudaDevice> gpu = FindDevice(device, ranks);
+  WSI_RETURN_IF_ERROR(Agree(ranks, gpu.ok() ? Status() : gpu.status()));
+  const OwnDevice own = {.id = gpu->id, .name = fmt::format("{} of {}", gpu->name, HostName())};
+  WSI_ASSIGN_OR_RETURN(const bool has_own_device,
+                       CheckDeviceShare(ranks, own, rank_arguments.oversubscribe));
+  WSI_ASSIGN_OR_RETURN(const CollectivePath path,
+                       ChoosePath(device, rank_arguments.comm, has_own_device, ranks.size()));
+  if (path == CollectivePath::kBackend) {
+    WSI_RETURN_IF_ERROR(ConnectGpus(ranks, rank_arguments, gpu->number, session));
   }
+  WSI_RETURN_IF_ERROR(Agree(ranks, OpenExecutor(arguments, ranks, gpu->number, path, session)));
   return session;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "runtime/backends/backend.h"
+#include "runtime/backends/cuda/cuda_ranks.h"
 #include "runtime/base/status.h"
 #include "runtime/comm/communicator.h"
 #include "runtime/executor/executor.h"
@@ -19,6 +20,8 @@ class Value;
 }
 
 namespace wsi {
+
+struct RankArguments;
 
 struct PlanArguments {
   std::string path;
@@ -37,12 +40,18 @@ void AddPlanOptions(CLI::App& command, PlanArguments* arguments, bool with_check
 
 // Members are destroyed in reverse: the executor goes before what it borrows.
 struct Session {
+  std::unique_ptr<Communicator> only_rank;  // Of sessions that are given no ranks.
   std::unique_ptr<PlanFile> file;
+  std::unique_ptr<CudaRanks> cuda_ranks;  // Where means over ranks go by NCCL.
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Executor> executor;
 };
-// `communicator` outlives the session; null: one rank.
-Result<Session> OpenSession(const PlanArguments& arguments, Communicator* communicator = nullptr);
+Result<Session> OpenSession(const PlanArguments& arguments);
+// The session of one of the ranks, on the GPU that is its turn where the plan is for cuda. The
+// communicator outlives it. Collective: an error is that of the first rank that failed, on
+// every rank.
+Result<Session> OpenSession(const PlanArguments& arguments, const RankArguments& rank_arguments,
+                            Communicator& ranks);
 
 // A tensor in ONNX's axis order as the program's input, target or output `value` wants it.
 // kInvalidInput naming `path` where its shape is another.

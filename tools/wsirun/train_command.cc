@@ -125,8 +125,7 @@ struct Prepared {
 };
 
 // Each part is a rank's own affair, without collectives; behind each all ranks agree.
-Status OpenPlan(Arguments& a, Communicator& ranks, Prepared& p) {
-  WSI_ASSIGN_OR_RETURN(p.session, OpenSession(a.plan, &ranks));
+Status OpenRun(Arguments& a, Communicator& ranks, Prepared& p) {
   WSI_RETURN_IF_ERROR(FillOptions(a, p.session.executor->plan()));
   if (ranks.rank() != 0) return {};
   WSI_ASSIGN_OR_RETURN(p.folder, OpenRunFolder(a.train.run_dir, a.resume, a.force));
@@ -153,7 +152,8 @@ Status MakeTrainer(Arguments& a, Communicator& ranks, const std::vector<std::str
 Status Train(Arguments& a, Communicator& ranks) {
   Prepared p;
   a.train.communicator = &ranks;
-  WSI_RETURN_IF_ERROR(Agree(ranks, OpenPlan(a, ranks, p)));
+  WSI_ASSIGN_OR_RETURN(p.session, OpenSession(a.plan, a.ranks, ranks));
+  WSI_RETURN_IF_ERROR(Agree(ranks, OpenRun(a, ranks, p)));
   const plan::Plan& plan = p.session.executor->plan();
   if (ranks.size() > 1) WSI_RETURN_IF_ERROR(CheckFacts(a, plan, ranks));
   WSI_ASSIGN_OR_RETURN(const std::vector<std::string> class_names,
@@ -191,6 +191,7 @@ void AddTrainCommand(CLI::App& app, int* exit_code) {
   AddPlanOptions(*command, &a->plan, true);
   AddSlideOptions(*command, &a->slides);
   AddRankOptions(*command, &a->ranks);
+  AddCommOption(*command, &a->ranks);
   command->add_option("--run-dir", a->train.run_dir, "folder for checkpoints, events and weights")
       ->required();
   command->add_option("--epochs", a->train.epochs)

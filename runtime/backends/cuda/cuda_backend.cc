@@ -19,12 +19,16 @@ namespace {
 // The oldest that there is machine code or text for.
 constexpr int kLeastMajor = 9;
 
+// What is compiled for the ranks' lane, not for the compute lane.
+constexpr std::string_view kCollective = "AllReduce";
+
 class CudaBackend final : public Backend {
  public:
   CudaBackend(cuda::Stream stream, const CudaOptions& options)
       : stream_(std::move(stream)),
         cudnn_(stream_.get(), cuda::EngineCache(options.cache_folder, options.log)),
         programs_(options.cache_folder),
+        ranks_(options.ranks),
         context_{.stream = stream_.get(),
                  .scratch = scratch_,
                  .faults = faults_,
@@ -45,6 +49,7 @@ class CudaBackend final : public Backend {
   std::string_view name() const override { return "cuda"; }
 
   Result<std::unique_ptr<Kernel>> Compile(const LaunchSpec& launch) override {
+    if (launch.op == kCollective && ranks_ != nullptr) return ranks_->CompileMean(launch);
     const cuda::KernelEntry* entry = cuda::FindKernel(launch.op);
     if (entry != nullptr && entry->compile != nullptr) return entry->compile(launch, context_);
     return cuda::CompileError(
@@ -97,10 +102,15 @@ class CudaBackend final : public Backend {
   Result<std::unique_ptr<Lane>> MakeLane(std::string_view lane_name) override {
     if (lane_name == "compute") {
       return std::unique_ptr<Lane>(
-          std::make_unique<cuda::StreamLane>(stream_.get(), events_, &faults_));
+          std::make_unique<cuda::StreamLane>(stream_.get(), events_, &faults_, ranks_));
+    }
+    if (lane_name == "comm" && ranks_ != nullptr) {
+      return std::unique_ptr<Lane>(
+          std::make_unique<cuda::StreamLane>(ranks_->stream(), events_, nullptr, ranks_));
     }
     WSI_ASSIGN_OR_RETURN(cuda::Stream stream, cuda::MakeStream());
-    return std::unique_ptr<Lane>(std::make_unique<cuda::StreamLane>(std::move(stream), events_));
+    return std::unique_ptr<Lane>(
+        std::make_unique<cuda::StreamLane>(std::move(stream), events_, ranks_));
   }
 
   Status Write(std::byte* device, std::span<const std::byte> host) override {
@@ -116,7 +126,10 @@ class CudaBackend final : public Backend {
     return WSI_CUDA_STATUS(cudaStreamSynchronize(stream_.get()));
   }
 
-  Bytes private_bytes() const override { return scratch_.bytes() + programs_.code_bytes(); }
+  Bytes private_bytes() const override {
+    return scratch_.bytes() + programs_.code_bytes() +
+           (ranks_ == nullptr ? 0 : ranks_->private_bytes());
+  }
 
   std::vector<std::string> Choices() const override { return cudnn_.choices(); }
 
@@ -135,6 +148,7 @@ class CudaBackend final : public Backend {
   cuda::Cudnn cudnn_;
   cuda::CublasLt cublas_;
   cuda::ProgramCache programs_;
+  CudaRanks* ranks_;
   cuda::Context context_;
   cuda::Events events_;
   cuda::StreamCapture capture_;
@@ -186,6 +200,21 @@ Result<std::unique_ptr<Backend>> MakeCudaBackend(const CudaOptions& options) {
   return std::unique_ptr<Backend>(std::move(backend));
 }
 
+Result<CudaDevice> ChooseCudaDevice(int local_rank) {
+  cudaDeviceProp properties{};
+  const Status first = CheckDevice(0, &properties);  // Says what is missing where none is.
+  if (!first.ok()) return first.WithContext("device cuda");
+  int count = 0;
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDeviceCount(&count));
+  const int number = local_rank % count;
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDeviceProperties(&properties, number));
+  CudaDevice device{.number = number, .id = "GPU-", .name = properties.name};
+  for (const char byte : properties.uuid.bytes) {
+    device.id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  }
+  return device;
+}
+
 CudaReport ExamineCuda() {
   CudaReport report;
   const auto note = [&](const Status& status) {
@@ -195,6 +224,7 @@ CudaReport ExamineCuda() {
   const Status found = CheckDevice(0, &properties);
   note(found);
   if (found.ok()) {
+    note(WSI_CUDA_STATUS(cudaGetDeviceCount(&report.devices)));
     report.device = fmt::format("{}, {}, compute capability {}.{}", properties.name,
                                 FormatBytes(static_cast<Bytes>(properties.totalGlobalMem)),
                                 properties.major, properties.minor);
@@ -202,6 +232,8 @@ CudaReport ExamineCuda() {
   note(cuda::CudnnLibrary::Open().status());
   note(cuda::CublasLtLibrary::Open().status());
   note(cuda::NvrtcLibrary::Open().status());
+  const Result<std::string> nccl = ExamineNccl();
+  report.nccl = nccl.ok() ? *nccl : nccl.status().message();
   return report;
 }
 

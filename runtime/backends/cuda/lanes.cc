@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "runtime/backends/cuda/cuda_ranks.h"
 #include "runtime/backends/cuda/device_memory.h"
 
 namespace wsi::cuda {
@@ -90,7 +91,9 @@ Result<std::unique_ptr<CapturedWork>> StreamCapture::End() {
 }
 
 // Nothing may refer to the lane any more.
-StreamLane::~StreamLane() { cudaStreamSynchronize(stream_); }
+StreamLane::~StreamLane() {
+  if (ranks_ == nullptr || ranks_->Wait(stream_).ok()) cudaStreamSynchronize(stream_);
+}
 
 Status StreamLane::Launch(Kernel& kernel, const LaunchArguments& arguments) {
   if (!launch_error_.ok()) return {};
@@ -168,10 +171,16 @@ Status StreamLane::ResolveMarks() {
   return {};
 }
 
+// A stream that ranks which are gone keep from ending would be waited for without end.
+Status StreamLane::WaitForStream() {
+  if (ranks_ != nullptr) WSI_RETURN_IF_ERROR(ranks_->Wait(stream_));
+  return faults_ != nullptr ? faults_->Synchronize(stream_)
+                            : WSI_CUDA_STATUS(cudaStreamSynchronize(stream_));
+}
+
 Status StreamLane::Synchronize() {
   Status status = std::exchange(launch_error_, Status());
-  Status ran = faults_ != nullptr ? faults_->Synchronize(stream_)
-                                  : WSI_CUDA_STATUS(cudaStreamSynchronize(stream_));
+  Status ran = WaitForStream();
   if (status.ok()) status = std::move(ran);
   {
     const std::lock_guard lock(mutex_);

@@ -12,6 +12,10 @@
 #include "runtime/backends/cuda/cuda_status.h"
 #include "runtime/backends/cuda/faults.h"
 
+namespace wsi {
+class CudaRanks;
+}
+
 namespace wsi::cuda {
 
 struct DestroyStream {
@@ -78,11 +82,11 @@ class StreamCapture {
 // which later work of the lane still runs.
 class StreamLane final : public Lane {
  public:
-  // Borrows all. `faults`: null for lanes that launch no kernels.
-  StreamLane(cudaStream_t stream, const Events& events, Faults* faults)
-      : stream_(stream), events_(events), faults_(faults) {}
-  explicit StreamLane(Stream stream, const Events& events)
-      : owned_(std::move(stream)), stream_(owned_.get()), events_(events) {}
+  // Borrows all. `faults`: null for lanes that launch no kernels. `ranks`: null for one rank.
+  StreamLane(cudaStream_t stream, const Events& events, Faults* faults, CudaRanks* ranks)
+      : stream_(stream), events_(events), faults_(faults), ranks_(ranks) {}
+  StreamLane(Stream stream, const Events& events, CudaRanks* ranks)
+      : owned_(std::move(stream)), stream_(owned_.get()), events_(events), ranks_(ranks) {}
   ~StreamLane() override;
 
   Status Launch(Kernel& kernel, const LaunchArguments& arguments) override;
@@ -105,12 +109,14 @@ class StreamLane final : public Lane {
     double* seconds = nullptr;
   };
   static void RunTask(void* task);
+  Status WaitForStream();
   Status ResolveMarks();
 
   Stream owned_;
   cudaStream_t stream_;
   const Events& events_;
   Faults* faults_ = nullptr;
+  CudaRanks* ranks_ = nullptr;
   Status launch_error_;  // The first since Synchronize.
   // Marks since Synchronize are timed from origin_, which passed at origin_seconds_.
   Event origin_;

@@ -14,7 +14,11 @@ Result<std::unique_ptr<Backend>> MakeCudaBackend(const CudaOptions&) {
   return DeviceError(std::string(kReason) + "; compile the plan with --device cpu");
 }
 
-CudaReport ExamineCuda() { return {.missing = {kReason}, .device = {}}; }
+Result<CudaDevice> ChooseCudaDevice(int) {
+  return DeviceError(std::string(kReason) + "; compile the plan with --device cpu");
+}
+
+CudaReport ExamineCuda() { return {.missing = {kReason}, .nccl = {}, .device = {}, .devices = 0}; }
 
 std::string DefaultCudaCacheFolder() { return {}; }
 
