@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "compiler/ops/op_def.h"
 #include "passes/pass_options.h"
 #include "passes/residency_model.h"
 #include "passes/residency_rewrite.h"
@@ -14,15 +15,44 @@
 namespace wsi {
 namespace {
 
+// By value: the state whose contents it is, or was before it is replaced; else what it is a view
+// of, or itself.
+std::vector<int32_t> ContentsOf(const Graph& graph) {
+  std::vector<int32_t> root(static_cast<size_t>(graph.value_count()));
+  for (size_t i = 0; i < root.size(); ++i) root[i] = static_cast<int32_t>(i);
+  for (const NodeId id : graph.order()) {
+    const Node& node = graph.node(id);
+    if (!FindOp(node.op)->is_view || !node.outputs[0].valid()) continue;
+    root[static_cast<size_t>(node.outputs[0].index)] =
+        root[static_cast<size_t>(node.inputs[0].index)];
+  }
+  std::vector<int32_t> state = root;
+  for (const StateUpdate& update : graph.updates) {
+    state[static_cast<size_t>(root[static_cast<size_t>(update.value.index)])] = update.state.index;
+  }
+  for (int32_t& r : root) r = state[static_cast<size_t>(r)];
+  return root;
+}
+
 // Moves updates of small states to the end of the step. Their gradients take next to
 // nothing, and what was computed from the old contents can be computed again until then.
+// What replaces contents that a delayed one reads goes with it.
 void DelaySmallUpdates(Graph& graph, Bytes smallest) {
   std::vector<NodeId> order;
   std::vector<NodeId> delayed;
   std::vector<bool> is_delayed(static_cast<size_t>(graph.value_count()), false);
+  const std::vector<int32_t> contents = ContentsOf(graph);
+  std::vector<bool> is_read_late(contents.size(), false);  // By contents.
+  const auto contents_of = [&](ValueId value) {
+    return static_cast<size_t>(contents[static_cast<size_t>(value.index)]);
+  };
   for (const NodeId id : graph.order()) {
     const Node& node = graph.node(id);
-    bool is_small = node.phase == Phase::kUpdate;
+    const bool is_update = std::any_of(node.outputs.begin(), node.outputs.end(), [&](ValueId v) {
+      return v.valid() &&
+             IsPersistent(graph.value(ValueId{static_cast<int32_t>(contents_of(v))}).role);
+    });
+    bool is_small = node.phase == Phase::kUpdate && is_update;
     bool must_wait = false;  // It reads what a delayed one makes.
     for (const std::vector<ValueId>* list : {&node.inputs, &node.outputs}) {
       for (const ValueId value : *list) {
@@ -32,11 +62,17 @@ void DelaySmallUpdates(Graph& graph, Bytes smallest) {
         must_wait = must_wait || is_delayed[static_cast<size_t>(value.index)];
       }
     }
+    for (const ValueId output : node.outputs) {
+      must_wait |= output.valid() && is_read_late[contents_of(output)];
+    }
     if (!is_small && !must_wait) {
       order.push_back(id);
       continue;
     }
     delayed.push_back(id);
+    for (const ValueId input : node.inputs) {
+      if (input.valid()) is_read_late[contents_of(input)] = true;
+    }
     for (const ValueId output : node.outputs) {
       if (output.valid()) is_delayed[static_cast<size_t>(output.index)] = true;
     }

@@ -38,6 +38,7 @@ class Rewriter {
   Status WriteEagerViews();
   // The stay of `memory` among the operands of the operator at `position`.
   int StayAt(int position, int memory, bool written) const;
+  void DropReplacedUpdates();
   Phase PhaseAt(int position) const;
   int MemoryOf(ValueId id) const { return model_.memory_of[static_cast<size_t>(id.index)]; }
   ValueId viewed(ValueId id) const { return viewed_[static_cast<size_t>(id.index)]; }
@@ -247,6 +248,35 @@ Status Rewriter::WriteOp(int position) {
   return {};
 }
 
+// A state that the update phase makes twice goes home once: what it was first is replaced there
+// before anyone reads it, as the mean of accumulated gradients is by zero.
+void Rewriter::DropReplacedUpdates() {
+  std::set<ValueId> read;
+  for (const NodeId id : order_) {
+    read.insert(graph_.node(id).inputs.begin(), graph_.node(id).inputs.end());
+  }
+  const auto is_updated = [&](const StateUpdate& update) {
+    const NodeId maker = graph_.value(update.value).producer;
+    return maker.valid() && graph_.node(maker).phase == Phase::kUpdate;
+  };
+  std::set<NodeId> dropped;
+  for (auto update = graph_.updates.begin(); update != graph_.updates.end();) {
+    const bool is_replaced =
+        std::any_of(update + 1, graph_.updates.end(), [&](const StateUpdate& later) {
+          return later.state == update->state && is_updated(later);
+        });
+    const NodeId maker = graph_.value(update->value).producer;
+    if (is_replaced && is_updated(*update) && graph_.node(maker).op == "Copy" &&
+        !read.contains(update->value)) {
+      dropped.insert(maker);
+      update = graph_.updates.erase(update);
+    } else {
+      ++update;
+    }
+  }
+  std::erase_if(order_, [&](NodeId id) { return dropped.contains(id); });
+}
+
 Status Rewriter::Run() {
   for (const ModelOp& op : model_.ops) old_nodes_.push_back(graph_.node(op.node));
   FindViews();
@@ -277,6 +307,7 @@ Status Rewriter::Run() {
     WSI_RETURN_IF_ERROR(WriteOp(p));
   }
   WSI_RETURN_IF_ERROR(WriteCopies(static_cast<int>(schedule_.ops.size())));
+  DropReplacedUpdates();
   graph_.SetOrder(std::move(order_));
   return {};
 }

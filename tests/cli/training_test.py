@@ -7,8 +7,10 @@ import subprocess
 import time
 import unittest
 
+import numpy
+from onnx import helper
 from programs import (DATA, INVALID, PREEMPTED, RESOURCES, USAGE, ProgramTest, command,
-                      edit_manifest, read_events, read_safetensors, run)
+                      edit_manifest, read_events, read_safetensors, run, save_model)
 
 FULL_DISK = os.environ["WSI_FULL_DISK"]  # The library that lets checkpoints fill a disk.
 
@@ -161,6 +163,37 @@ class Training(ProgramTest):
             "conv.weight": (8, 3, 3, 3), "bn.weight": (8,), "bn.bias": (8,),
             "bn.running_mean": (8,), "bn.running_var": (8,), "fc.weight": (2, 8),
             "fc.bias": (2,)})
+
+    def test_accumulation_in_little_memory_gives_the_same_weights(self):
+        """Accumulators and moments live on the host; each is reset behind its update."""
+        random = numpy.random.default_rng(5)
+        weights = {"conv.weight": random.standard_normal((3, 3, 1, 1)),
+                   "in.weight": random.standard_normal((256, 3072)) * 0.02,
+                   "in.bias": numpy.zeros(256), "mid.weight": random.standard_normal((256, 256)) * 0.1,
+                   "out.weight": random.standard_normal((2, 256)) * 0.1, "out.bias": numpy.zeros(2)}
+        nodes = [helper.make_node("Conv", ["image", "conv.weight"], ["i"], "conv"),
+                 helper.make_node("Flatten", ["i"], ["f"], "flatten"),
+                 helper.make_node("Gemm", ["f", "in.weight", "in.bias"], ["a"], "in", transB=1),
+                 helper.make_node("Relu", ["a"], ["b"], "relu"),
+                 helper.make_node("Gemm", ["b", "mid.weight"], ["c"], "mid", transB=1),
+                 helper.make_node("Gemm", ["c", "out.weight", "out.bias"], ["scores"], "out",
+                                  transB=1)]
+        model = self.folder / "wide.onnx"
+        save_model(model, nodes, weights, [1, 3, 32, 32], [1, 2])
+        for precision in ("fp32", "fp16"):
+            results = []
+            for memory in (("--memory", "resident"), ("--device-mem", "14MiB")):
+                plan = self.folder / "wide.plan"
+                done = self.succeed("wsic", "compile", model, "-o", plan, "--accumulate", 2,
+                                    "--optimizer", "adam", "--deterministic", "--precision",
+                                    precision, *memory, "--force", "--json")
+                self.assertEqual(json.loads(done.stdout)["host_peak_bytes"] > 0,
+                                 memory[0] == "--device-mem")
+                self.succeed("wsirun", "train", plan, "--slides", self.manifest, "--run-dir",
+                             self.folder / "run", "--val-split", "test", "--epochs", 3, "--force")
+                results.append(read_safetensors(self.folder / "run" / "last.safetensors"))
+            for name, resident in results[0].items():
+                self.assertEqual(resident.tobytes(), results[1][name].tobytes(), name)
 
 
 if __name__ == "__main__":
