@@ -1,5 +1,6 @@
 // The arithmetic of parameter updates, as PyTorch's optimizers do it: each rule prepares
-// what all elements share and applies it to one element and its states.
+// what all elements share and applies it to one element and its states. Fused sums are
+// written out, so that all kernels round alike.
 #pragma once
 
 #include "runtime/backends/cuda/device.cuh"
@@ -17,7 +18,7 @@ struct Sgd {
     return {static_cast<float>(lr), static_cast<float>(weight_decay)};
   }
   __device__ static void Apply(const Step& s, float g, float& param, float (&)[2]) {
-    param -= s.lr * fmaf(s.decay, param, g);
+    param = fmaf(-s.lr, fmaf(s.decay, param, g), param);
   }
 };
 
@@ -38,7 +39,7 @@ struct Momentum {
   __device__ static void Apply(const Step& s, float g, float& param, float (&state)[2]) {
     g = fmaf(s.decay, param, g);
     state[0] = fmaf(s.momentum, state[0], g);
-    param -= s.lr * (s.nesterov ? fmaf(s.momentum, state[0], g) : state[0]);
+    param = fmaf(-s.lr, s.nesterov ? fmaf(s.momentum, state[0], g) : state[0], param);
   }
 };
 
@@ -69,10 +70,10 @@ struct Adam {
   }
   __device__ static void Apply(const Step& s, float g, float& param, float (&state)[2]) {
     g = fmaf(s.decay, param, g);
-    param *= s.keep;
-    state[0] = s.beta1 * state[0] + s.rest1 * g;
-    state[1] = s.beta2 * state[1] + s.rest2 * g * g;
-    param -= s.rate * state[0] / fmaf(sqrtf(state[1]), s.root, s.epsilon);
+    state[0] = fmaf(s.beta1, state[0], s.rest1 * g);
+    state[1] = fmaf(s.beta2, state[1], s.rest2 * g * g);
+    const float by = s.rate * state[0] / fmaf(sqrtf(state[1]), s.root, s.epsilon);
+    param = fmaf(param, s.keep, -by);
   }
 };
 
