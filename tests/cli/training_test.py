@@ -93,7 +93,7 @@ class Training(ProgramTest):
         self.succeed("wsirun", *self.train("run"))
         self.plan = self.compile_tiny("--optimizer", "adam", dropout=True)
         before = self.snapshot()
-        self.fail_with(USAGE, "wsirun", *self.train("run", "--resume", "auto"),
+        self.fail_with(INVALID, "wsirun", *self.train("run", "--resume", "auto"),
                        saying=("momentum", "adam"))
         self.assertEqual(self.snapshot(), before)
 
