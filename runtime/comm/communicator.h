@@ -88,6 +88,9 @@ int LaunchedRanks();
 
 // What starts ranks on this machine, such as "mpiexec"; empty: built without MPI.
 std::string_view LauncherName();
+// "Open MPI v4.1.4, MPI 3.1", and behind Connect of several ranks its thread level; what is missing
+// in a build without.
+std::string DescribeMpi();
 // How srun starts ranks of this MPI: its --mpi; empty: built without.
 std::string_view SlurmMpiType();
 

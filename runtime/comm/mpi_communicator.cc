@@ -399,6 +399,29 @@ Result<std::unique_ptr<Communicator>> ConnectMpi(const CommunicatorOptions& opti
 
 std::string_view LauncherName() { return WSI_MPI_LAUNCHER; }
 
+std::string DescribeMpi() {
+  std::string library(MPI_MAX_LIBRARY_VERSION_STRING, '\0');
+  int length = 0;
+  MPI_Get_library_version(library.data(), &length);
+  library.resize(static_cast<size_t>(length));
+  library.resize(
+      std::min(library.find_first_of(",\n"), library.size()));  // The first of many facts.
+  std::replace(library.begin(), library.end(), '\t', ' ');
+  int version = 0;
+  int subversion = 0;
+  MPI_Get_version(&version, &subversion);
+  std::string text = fmt::format("{}, MPI {}.{}", library, version, subversion);
+  int initialized = 0;
+  MPI_Initialized(&initialized);
+  if (initialized == 0) return text + ", thread level shown under its launcher";
+  int level = MPI_THREAD_SINGLE;
+  MPI_Query_thread(&level);
+  return text + fmt::format(", {}", level == MPI_THREAD_MULTIPLE     ? "MPI_THREAD_MULTIPLE"
+                                    : level == MPI_THREAD_SERIALIZED ? "MPI_THREAD_SERIALIZED"
+                                    : level == MPI_THREAD_FUNNELED   ? "MPI_THREAD_FUNNELED"
+                                                                     : "MPI_THREAD_SINGLE");
+}
+
 std::string_view SlurmMpiType() {
 #ifdef OPEN_MPI
   return "pmix";

@@ -14,6 +14,8 @@ Result<std::unique_ptr<Communicator>> ConnectMpi(const CommunicatorOptions&) {
 
 std::string_view LauncherName() { return {}; }
 
+std::string DescribeMpi() { return "built without MPI: one rank only"; }
+
 std::string_view SlurmMpiType() { return {}; }
 
 }  // namespace wsi

@@ -109,7 +109,7 @@ Status BindProcess(const std::vector<int>& processors, int node) {
 
 std::string HwlocVersion() {
   const unsigned version = hwloc_get_api_version();
-  return fmt::format("hwloc {}.{}", version >> 16U, (version >> 8U) & 0xffU);
+  return fmt::format("hwloc API {}.{}", version >> 16U, (version >> 8U) & 0xffU);
 }
 
 }  // namespace wsi

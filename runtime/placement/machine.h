@@ -45,7 +45,7 @@ Result<Machine> SyntheticMachine(const std::string& description);
 // as there is room, to the node; -1: leaves memory alone. kResources where that is not allowed.
 Status BindProcess(const std::vector<int>& processors, int node);
 
-// "hwloc 2.9.0"; empty in a build without.
+// "hwloc API 2.8"; empty in a build without.
 std::string HwlocVersion();
 
 // "0-3,8"; empty for none. REQUIRES: ascending.

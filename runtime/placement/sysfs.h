@@ -10,7 +10,8 @@ struct PciDevice {
   int node = -1;          // NUMA node; -1: the kernel knows of none.
   std::string link = {};  // "32.0 GT/s x 16"; empty: not known.
 };
-// `address` as "0000:3b:00.0", in any case. `root` is "/sys" but in tests.
+// `address` as "0000:3b:00.0", in any case; nothing is known of an empty one. `root` is "/sys" but
+// in tests.
 PciDevice ReadPciDevice(const std::string& address, const std::string& root = "/sys");
 
 struct NetworkPort {

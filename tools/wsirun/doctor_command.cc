@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -21,6 +22,8 @@
 #include "runtime/calibrate/link.h"
 #include "runtime/comm/agreement.h"
 #include "runtime/timing/rates.h"
+#include "tools/wsirun/bind_rank.h"
+#include "tools/wsirun/machine_report.h"
 #include "tools/wsirun/ranks.h"
 #include "tools/wsirun/report.h"
 
@@ -84,19 +87,44 @@ Json Examine() {
           {"cuda_devices", cuda.missing.empty() ? cuda.devices : 0}};
 }
 
-void Doctor(bool json) {
-  const Json found = Examine();
-  if (json) {
-    fmt::print("{}\n", found.dump());
-    return;
+// "node=0 processors=0-15 ...": an entry of a list.
+std::string Entry(const Json& entry) {
+  std::string text;
+  for (const auto& [name, value] : entry.items()) {
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", name,
+                        value.is_string() ? value.get<std::string>() : value.dump());
   }
+  return text;
+}
+
+void Print(const Json& found) {
   for (const auto& [name, value] : found.items()) {
+    if (value.is_array()) {
+      fmt::print("{:<20} {}\n", name, value.empty() ? "none found" : Entry(value[0]));
+      for (size_t i = 1; i < value.size(); ++i) fmt::print("{:<20} {}\n", "", Entry(value[i]));
+      continue;
+    }
     const bool is_size = name.ends_with("_bytes");
     fmt::print("{:<20} {}\n", name,
                is_size             ? FormatBytes(value.get<Bytes>())
                : value.is_string() ? value.get<std::string>()
                                    : value.dump());
   }
+}
+
+// Without ranks, `count` of them are thought of.
+Status Doctor(Communicator& ranks, int count, bool json) {
+  WSI_ASSIGN_OR_RETURN(const Json placements, DescribePlacements(ranks, count));
+  if (ranks.rank() != 0) return {};
+  Json found = Examine();
+  found.update(DescribeMachine());
+  found["ranks"] = placements;
+  if (json) {
+    fmt::print("{}\n", found.dump());
+  } else {
+    Print(found);
+  }
+  return {};
 }
 
 struct CalibrateArguments {
@@ -125,6 +153,7 @@ Status CalibrateRanks(const CalibrateArguments& a, Communicator& ranks) {
   const bool is_root = ranks.rank() == 0;
   const bool writes = is_root && !a.output.empty();
   WSI_RETURN_IF_ERROR(Agree(ranks, writes ? CheckOutputPath(a.output, a.force) : Status()));
+  WSI_RETURN_IF_ERROR(BindRank(a.ranks, ranks, -1));
   Result<plan::Rates> rates = CalibrateRank(a, ranks);
   WSI_RETURN_IF_ERROR(Agree(ranks, rates.ok() ? Status() : rates.status()));
   if (ranks.size() > 1) {
@@ -146,7 +175,9 @@ Status CalibrateRanks(const CalibrateArguments& a, Communicator& ranks) {
 }  // namespace
 
 void AddDoctorCommand(CLI::App& app, int* exit_code) {
-  CLI::App* command = app.add_subcommand("doctor", "what this machine offers");
+  CLI::App* command = app.add_subcommand(
+      "doctor",
+      "what this machine offers, and where ranks would run: --nproc so many, or under mpirun");
   auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "print one JSON object");
   auto arguments = std::make_shared<CalibrateArguments>();
@@ -171,8 +202,11 @@ void AddDoctorCommand(CLI::App& app, int* exit_code) {
       });
       return;
     }
-    Doctor(*json);
-    *exit_code = 0;
+    // Not started: what would be if they were.
+    const int count = std::max(arguments->ranks.ranks, 1);
+    arguments->ranks.ranks = 0;
+    *exit_code = RunOnRanks("doctor", arguments->ranks,
+                            [&](Communicator& ranks) { return Doctor(ranks, count, *json); });
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -46,10 +47,12 @@ Status Launch(int ranks) {
   if (error) return IoError(fmt::format("/proc/self/exe: {}", error.message()));
   words.insert(words.begin(), {launcher, "-n", std::to_string(ranks)});
   // Open MPI refuses what containers and small machines are: root, and fewer cores than ranks.
+  // It binds two ranks to a core each, however many there are: they bind themselves.
   // Told to stop, it gives the ranks time for a checkpoint.
   for (const auto& [name, value] :
        {std::pair("OMPI_ALLOW_RUN_AS_ROOT", "1"), std::pair("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
         std::pair("OMPI_MCA_rmaps_base_oversubscribe", "1"),
+        std::pair("OMPI_MCA_hwloc_base_binding_policy", "none"),
         std::pair("OMPI_MCA_odls_base_sigkill_timeout", "30")}) {
     setenv(name, value, 0);
   }
@@ -73,6 +76,12 @@ void AddRankOptions(CLI::App& command, RankArguments* arguments) {
       ->capture_default_str();
   command.add_flag("--oversubscribe", arguments->oversubscribe,
                    "let ranks share a GPU where there are more of them");
+  command
+      .add_option("--bind", arguments->bind,
+                  "auto: ranks of a machine share its cores, and memory next to them, near their "
+                  "GPUs, within what they are bound to already; none: they stay there")
+      ->check(CLI::IsMember({"auto", "none"}))
+      ->capture_default_str();
 }
 
 void AddCommOption(CLI::App& command, RankArguments* arguments) {
@@ -109,6 +118,11 @@ int ThreadsOfRank(const Communicator& communicator) {
   // A launcher that binds ranks to cores has shared them out.
   const bool is_bound = own < static_cast<int>(std::thread::hardware_concurrency());
   return is_bound ? own : std::max(1, own / communicator.local_size());
+}
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "this machine";
 }
 
 }  // namespace wsi

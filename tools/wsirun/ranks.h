@@ -20,6 +20,7 @@ struct RankArguments {
   int ranks = 0;                 // To start on this machine; 0: none, this process is one already.
   double timeout_seconds = 300;  // Of whatever ranks do together.
   bool oversubscribe = false;    // Ranks may share a GPU.
+  std::string bind = "auto";     // Ranks to cores and memory: auto or none.
   std::string comm = "mpi";      // By what means over ranks go: auto, nccl or mpi.
 
   std::chrono::milliseconds timeout() const {
@@ -27,7 +28,7 @@ struct RankArguments {
         std::chrono::duration<double>(timeout_seconds));
   }
 };
-// Adds --nproc, --comm-timeout and --oversubscribe. `arguments` outlives parsing.
+// Adds --nproc, --comm-timeout, --oversubscribe and --bind. `arguments` outlives parsing.
 void AddRankOptions(CLI::App& command, RankArguments* arguments);
 // Adds --comm, for commands that take means over ranks.
 void AddCommOption(CLI::App& command, RankArguments* arguments);
@@ -40,5 +41,8 @@ int RunOnRanks(std::string_view command, const RankArguments& arguments,
 // Compute threads of a rank where none are asked for: its share of the cores. 0: all that
 // this process may use.
 int ThreadsOfRank(const Communicator& communicator);
+
+// This machine's, for people and to tell machines apart.
+std::string HostName();
 
 }  // namespace wsi

@@ -1,7 +1,6 @@
 #include "tools/wsirun/session.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
@@ -12,8 +11,10 @@
 #include "runtime/backends/reference/reference_backend.h"
 #include "runtime/comm/agreement.h"
 #include "runtime/comm/device_share.h"
+#include "runtime/placement/sysfs.h"
 #include "runtime/plan/plan_types.h"
 #include "runtime/train/checkpoint.h"
+#include "tools/wsirun/bind_rank.h"
 #include "tools/wsirun/ranks.h"
 
 namespace wsi {
@@ -54,11 +55,6 @@ Status OpenFile(const PlanArguments& arguments, Session& session) {
   WSI_ASSIGN_OR_RETURN(PlanFile file, ReadPlan(arguments.path));
   session.file = std::make_unique<PlanFile>(std::move(file));
   return {};
-}
-
-std::string HostName() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "this machine";
 }
 
 // The GPU of this rank; none where the plan is not for cuda.
@@ -174,6 +170,7 @@ Result<Session> OpenSession(const PlanArguments& arguments, const RankArguments&
   const OwnDevice own = {.id = gpu->id, .name = fmt::format("{} of {}", gpu->name, HostName())};
   WSI_ASSIGN_OR_RETURN(const bool has_own_device,
                        CheckDeviceShare(ranks, own, rank_arguments.oversubscribe));
+  WSI_RETURN_IF_ERROR(BindRank(rank_arguments, ranks, ReadPciDevice(gpu->pci).node));
   WSI_ASSIGN_OR_RETURN(const CollectivePath path,
                        ChoosePath(device, rank_arguments.comm, has_own_device, ranks.size()));
   if (path == CollectivePath::kBackend) {

@@ -187,6 +187,20 @@ Status CheckDevice(int device, cudaDeviceProp* properties) {
   return {};
 }
 
+Result<CudaDevice> DescribeDevice(int number) {
+  cudaDeviceProp properties{};
+  WSI_RETURN_IF_CUDA_ERROR(cudaGetDeviceProperties(&properties, number));
+  CudaDevice device{.number = number,
+                    .id = "GPU-",
+                    .name = properties.name,
+                    .pci = fmt::format("{:04x}:{:02x}:{:02x}.0", properties.pciDomainID,
+                                       properties.pciBusID, properties.pciDeviceID)};
+  for (const char byte : properties.uuid.bytes) {
+    device.id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  }
+  return device;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Backend>> MakeCudaBackend(const CudaOptions& options) {
@@ -206,13 +220,21 @@ Result<CudaDevice> ChooseCudaDevice(int local_rank) {
   if (!first.ok()) return first.WithContext("device cuda");
   int count = 0;
   WSI_RETURN_IF_CUDA_ERROR(cudaGetDeviceCount(&count));
-  const int number = local_rank % count;
-  WSI_RETURN_IF_CUDA_ERROR(cudaGetDeviceProperties(&properties, number));
-  CudaDevice device{.number = number, .id = "GPU-", .name = properties.name};
-  for (const char byte : properties.uuid.bytes) {
-    device.id += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+  return DescribeDevice(local_rank % count);
+}
+
+std::vector<CudaDevice> ListCudaDevices() {
+  std::vector<CudaDevice> devices;
+  cudaDeviceProp properties{};
+  int count = 0;
+  if (!CheckDevice(0, &properties).ok() || !WSI_CUDA_STATUS(cudaGetDeviceCount(&count)).ok()) {
+    return devices;
   }
-  return device;
+  for (int number = 0; number < count; ++number) {
+    Result<CudaDevice> device = DescribeDevice(number);
+    if (device.ok()) devices.push_back(*std::move(device));
+  }
+  return devices;
 }
 
 CudaReport ExamineCuda() {

@@ -31,7 +31,10 @@ struct CudaDevice {
   int number = 0;
   std::string id;    // The same in all processes, and no other device's.
   std::string name;  // "NVIDIA H100 80GB HBM3"
+  std::string pci;   // "0000:3b:00.0"
 };
+// Those that CUDA_VISIBLE_DEVICES shows, by number; none where something is missing.
+std::vector<CudaDevice> ListCudaDevices();
 // The device of process `local_rank` of this machine's: processes take turns with the devices
 // that CUDA_VISIBLE_DEVICES shows. kDevice, naming what is missing, where there is none.
 Result<CudaDevice> ChooseCudaDevice(int local_rank);

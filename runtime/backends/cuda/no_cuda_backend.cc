@@ -15,8 +15,11 @@ Result<std::unique_ptr<Backend>> MakeCudaBackend(const CudaOptions&) {
 }
 
 Result<CudaDevice> ChooseCudaDevice(int) {
-  return DeviceError(std::string(kReason) + "; compile the plan with --device cpu");
+  return DeviceError("device cuda: " + std::string(kReason) +
+                     "; compile the plan with --device cpu");
 }
+
+std::vector<CudaDevice> ListCudaDevices() { return {}; }
 
 CudaReport ExamineCuda() { return {.missing = {kReason}, .nccl = {}, .device = {}, .devices = 0}; }
 
