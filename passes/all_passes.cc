@@ -18,6 +18,7 @@
 #include "passes/schedule.h"
 #include "passes/simplify.h"
 #include "passes/spill.h"
+#include "passes/sync_norm.h"
 #include "passes/widen.h"
 
 namespace wsi {
@@ -114,6 +115,11 @@ Result<PassFunction> MakePrecision(const Attributes& attributes) {
   return Bind(options, parsed, ReducePrecision);
 }
 
+Result<PassFunction> MakeSyncNorm(const Attributes& attributes) {
+  PassOptions options(attributes);
+  return Bind(options, SyncNormOptions{}, SynchroniseNorm);
+}
+
 Result<PassFunction> MakeFuse(const Attributes& attributes) {
   PassOptions options(attributes);
   return Bind(options, FuseOptions{}, Fuse);
@@ -134,6 +140,8 @@ constexpr std::array kPasses = {
               "bucket_bytes}",
               MakeOptimizer},
     PassEntry{"precision", "activations in half precision {precision=fp16|bf16}", MakePrecision},
+    PassEntry{"sync-norm", "batch norm in training mode over the batches of all ranks",
+              MakeSyncNorm},
     PassEntry{"fuse", "batch norm, residual sum and ReLU in one", MakeFuse},
     PassEntry{"schedule", "an order that lowers the peak of live bytes", MakeSchedulePass},
     PassEntry{"residency",

@@ -18,6 +18,7 @@
 #include "passes/schedule.h"
 #include "passes/simplify.h"
 #include "passes/spill.h"
+#include "passes/sync_norm.h"
 #include "passes/widen.h"
 
 namespace wsi {
@@ -55,6 +56,7 @@ std::vector<Pass> TrainPasses(const Graph& imported, const PipelineOptions& opti
       Bind("autodiff", AutodiffOptions{.loss_scale = options.loss_scale}, Differentiate));
   passes.push_back(Bind("optimizer", options.optimizer, AddOptimizer));
   AddPrecision(options, passes);
+  if (options.sync_norm) passes.push_back(Bind("sync-norm", SyncNormOptions{}, SynchroniseNorm));
   passes.push_back(Bind("fuse", FuseOptions{}, Fuse));
   passes.push_back(Bind("schedule", ScheduleOptions{}, ScheduleNodes));
   return passes;

@@ -46,6 +46,7 @@ class ProblemBuilder {
   void FindMemories();
   void AddReadsAndMakes();
   void AddEdges();
+  bool ReadsResultOf(size_t reader, size_t at) const;
   void LetCollectivesWrite();
   void KeepAlive();
   void AddEdge(size_t from, size_t to) {
@@ -135,14 +136,23 @@ void ProblemBuilder::AddEdges() {
   }
 }
 
-// A collective writes over its operands, so that what else reads them comes before. Updates
-// read its results.
+// A collective writes over its operands, so that what else reads them comes before; but for what
+// reads its results as well (lowering has it change a copy), as updates do.
+bool ProblemBuilder::ReadsResultOf(size_t reader, size_t at) const {
+  const std::vector<ValueId>& inputs = NodeAt(reader).inputs;
+  return std::any_of(inputs.begin(), inputs.end(), [&](ValueId input) {
+    return input.valid() && producer_[memory(input)] == at;
+  });
+}
+
 void ProblemBuilder::LetCollectivesWrite() {
   for (size_t at = 0; at < problem_.count; ++at) {
     if (!IsCollective(*FindOp(NodeAt(at).op))) continue;
     for (const ValueId input : NodeAt(at).inputs) {
       for (const size_t reader : readers_[memory(input)]) {
-        if (NodeAt(reader).phase != Phase::kUpdate) AddEdge(reader, at);
+        if (NodeAt(reader).phase != Phase::kUpdate && !ReadsResultOf(reader, at)) {
+          AddEdge(reader, at);
+        }
       }
     }
   }

@@ -208,6 +208,33 @@ class Distributed(RanksTest):
         self.assertRegex(done.stderr, "wsirun train: rank [01]: slide ")
         self.assertEqual(done.stderr.count("wsirun train:"), 1, done.stderr)
 
+    def test_synchronised_norm_has_one_rank_s_batch(self):
+        plans = {}
+        for name, options in (("one", ("--batch", 2)), ("own", ("--batch", 1)),
+                              ("all", ("--batch", 1, "--sync-norm"))):
+            plans[name] = self.folder / f"{name}.plan"
+            self.succeed("wsic", "compile", self.model, "-o", plans[name], "--norm", "train",
+                         "--optimizer", "momentum", "--learning-rate", "0.05", *options)
+        self.trained(1, plans["one"], "one", "--epochs", 3)
+        for name in ("own", "all"):
+            self.trained(2, plans[name], name, "--epochs", 3)
+        one, own, every = (read_safetensors(self.folder / name / "last.safetensors")
+                           for name in ("one", "own", "all"))
+        self.assertIn("bn.running_var", one)
+        for key, weights in one.items():
+            numpy.testing.assert_allclose(every[key], weights, rtol=1e-5, atol=1e-5, err_msg=key)
+        # Without it statistics are those of rank 0's slides.
+        self.assertGreater(abs(own["bn.running_mean"] - one["bn.running_mean"]).max(), 1e-3)
+        losses = [[event["loss"] for event in read_events(self.folder / name, "step")]
+                  for name in ("one", "all")]
+        numpy.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+
+    def test_synchronised_norm_wants_statistics(self):
+        done = run("wsic", "compile", self.model, "-o", self.folder / "p.plan", "--norm", "frozen",
+                   "--sync-norm")
+        self.assertEqual(done.returncode, INVALID, done.stderr)
+        self.assertIn("no batch norm is in training mode", done.stderr)
+
     def test_refusals_are_told_once(self):
         plan = self.plan(1)
         done = self.on_ranks(2, self.train(plan, "run", "--comm", "nccl"))

@@ -34,6 +34,7 @@ struct Arguments {
   LossKind loss = LossKind::kCrossEntropy;
   bool loss_given = false;
   NormMode norm = NormMode::kAuto;
+  bool sync_norm = false;
   OptimizerOptions optimizer;
   bool no_vector_decay = false;
   std::optional<double> learning_rate;
@@ -112,6 +113,7 @@ Result<PipelineOptions> MakePipelineOptions(const Arguments& a) {
   if (a.precision == "bf16") options.precision = DType::kBF16;
   WSI_ASSIGN_OR_RETURN(options.memory, ToMemoryOptions(a.memory, a.device));
   options.norm = a.norm;
+  options.sync_norm = a.sync_norm;
   options.loss = a.loss;
   options.optimizer = a.optimizer;
   options.optimizer.decay_vectors = !a.no_vector_decay;
@@ -266,6 +268,8 @@ void AddTrainingOptions(CLI::App& command, Arguments& a) {
       ->transform(CLI::CheckedTransformer(losses).description(""));
   command.add_option("--norm", a.norm, "what BatchNormalization does: auto, train or frozen")
       ->transform(CLI::CheckedTransformer(norms).description(""));
+  command.add_flag("--sync-norm", a.sync_norm,
+                   "batch norm in training mode has the statistics of all ranks' batches");
   command.add_option("--optimizer", o.kind, "sgd, momentum, nesterov, adam or adamw")
       ->transform(CLI::CheckedTransformer(optimizers).description(""));
   command.add_option("--learning-rate", a.learning_rate,
