@@ -189,7 +189,7 @@ void GradSumGroup(const GradSumOperands<T>& operands, int64_t at, int64_t period
 template <Mask kMask, bool kAddend, bool kStore, typename T>
 void GradSumRows(const GradSumOperands<T>& operands, int64_t at, int64_t rows, int64_t period,
                  float* sum, float* dot) {
-  constexpr int64_t kGroup = 4;
+  constexpr int64_t kGroup = kAddend ? 2 : 4;  // Of more operands gcc makes no vector code.
   int64_t r = 0;
   for (; r + kGroup <= rows; r += kGroup) {
     GradSumGroup<kMask, kAddend, kStore, kGroup>(operands, at + r * period, period, sum, dot);
