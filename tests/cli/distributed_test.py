@@ -251,8 +251,11 @@ class Distributed(RanksTest):
             self.skipTest("this machine has a GPU")
         plan = self.plan(1, "--device", "cuda")
         done = self.on_ranks(2, self.train(plan, "run"))
-        self.assertEqual(done.returncode, DEVICE, done.stderr)
-        self.assertEqual(done.stderr.count("rank 0: device cuda: "), 1, done.stderr)
+        self.assertEqual(done.returncode, INVALID, done.stderr)
+        self.assertEqual(done.stderr.count("device cuda: "), 1, done.stderr)
+        self.assertIn(f"rank 0: host {os.uname().nodename}: device cuda: ", done.stderr)
+        one = self.on_ranks(1, self.train(plan, "run"))
+        self.assertEqual(one.returncode, DEVICE, one.stderr)
 
     def test_ranks_on_gpus_give_the_bits_of_accumulation(self):
         if not gpus():

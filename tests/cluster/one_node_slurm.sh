@@ -60,10 +60,17 @@ CONF
   return 1
 }
 
+# Waits, so that the folder can be removed.
 stop() {
-  local folder=$1 pid
-  for pid in "$folder"/{slurmd.pid,slurmctld.pid,munge/pid}; do
-    if [[ -s $pid ]]; then kill "$(<"$pid")" 2>/dev/null || true; fi
+  local folder=$1 file pid
+  for file in "$folder"/{slurmd.pid,slurmctld.pid,munge/pid}; do
+    if [[ ! -s $file ]]; then continue; fi
+    pid=$(<"$file")
+    kill "$pid" 2>/dev/null || continue
+    for ((i = 0; i < 100; ++i)); do
+      if ! kill -0 "$pid" 2>/dev/null; then break; fi
+      sleep 0.1
+    done
   done
 }
 

@@ -63,6 +63,13 @@ Result<CudaDevice> FindDevice(const std::string& device, const Communicator& ran
   return ChooseCudaDevice(ranks.local_rank());
 }
 
+// Of several ranks on hosts of which one has not what the plan is for, the run is the mistake: no
+// device has failed.
+Status Refused(const Status& missing, const Communicator& ranks) {
+  if (ranks.size() == 1 || missing.code() != ErrorCode::kDevice) return missing;
+  return InvalidInput(fmt::format("host {}: {}", HostName(), missing.message()));
+}
+
 // By what this plan's means over ranks go, the same on every rank.
 Result<CollectivePath> ChoosePath(const std::string& device, const std::string& comm,
                                   bool has_own_device, int ranks) {
@@ -166,7 +173,7 @@ Result<Session> OpenSession(const PlanArguments& arguments, const RankArguments&
       SharedFact{"another --oversubscribe", rank_arguments.oversubscribe ? "yes" : "no"}};
   WSI_RETURN_IF_ERROR(CheckSame(ranks, facts));
   const Result<CudaDevice> gpu = FindDevice(device, ranks);
-  WSI_RETURN_IF_ERROR(Agree(ranks, gpu.ok() ? Status() : gpu.status()));
+  WSI_RETURN_IF_ERROR(Agree(ranks, gpu.ok() ? Status() : Refused(gpu.status(), ranks)));
   const OwnDevice own = {.id = gpu->id, .name = fmt::format("{} of {}", gpu->name, HostName())};
   WSI_ASSIGN_OR_RETURN(const bool has_own_device,
                        CheckDeviceShare(ranks, own, rank_arguments.oversubscribe));
