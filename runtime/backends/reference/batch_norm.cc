@@ -54,18 +54,24 @@ struct Forward {
   const double* var = nullptr;
 };
 
-double Normalized(const Batch& batch, const Forward& forward, int64_t i, int64_t c) {
-  return (forward.x[i] - forward.mean[c]) * forward.scale[c] *
-             InverseDeviation(forward.var, c, batch) +
-         forward.bias[c];
+double Normalized(double x, double mean, double scale, double inverse, double bias) {
+  return (x - mean) * scale * inverse + bias;
 }
 
-// Whether the fused ReLU lets element i through: its result y is positive. Where y is null,
-// that is made again from `forward` and rounded as it was when stored.
-bool Passes(const Batch& batch, const double* y, const Forward& forward, int64_t i, int64_t c) {
-  if (!batch.relu) return true;
-  if (y != nullptr) return y[i] > 0;
-  return Rounded(batch.stored, Normalized(batch, forward, i, c)) > 0;
+// The gradient in front of the fused ReLU, whose result is y.
+double BehindRelu(const Batch& batch, double dy, const double* y, int64_t i) {
+  return !batch.relu || y[i] > 0 ? dy : 0;
+}
+
+// The same; where y is null it is made again from `f` and rounded as it was when stored.
+double BehindRelu(const Batch& batch, double dy, const double* y, const Forward& f, int64_t i,
+                  int64_t c) {
+  if (!batch.relu || y != nullptr) return BehindRelu(batch, dy, y, i);
+  WSI_CHECK(f.x != nullptr && f.scale != nullptr && f.bias != nullptr && f.mean != nullptr &&
+            f.var != nullptr);
+  const double result =
+      Normalized(f.x[i], f.mean[c], f.scale[c], InverseDeviation(f.var, c, batch), f.bias[c]);
+  return Rounded(batch.stored, result) > 0 ? dy : 0;
 }
 
 }  // namespace
@@ -101,17 +107,15 @@ KernelResult CompileBatchNormApply(const LaunchSpec& launch) {
   check.OutputIs(0, check.input(0));
   WSI_RETURN_IF_ERROR(check.status());
   return MakeKernel([batch](const LaunchArguments& arguments) {
-    const Forward forward = {
-        .x = arguments.input<double>(0),
-        .scale = arguments.input<double>(1),
-        .bias = arguments.input<double>(2),
-        .mean = arguments.input<double>(3),
-        .var = arguments.input<double>(4),
-    };
+    const double* x = arguments.input<double>(0);
+    const double* scale = arguments.input<double>(1);
+    const double* bias = arguments.input<double>(2);
+    const double* mean = arguments.input<double>(3);
+    const double* var = arguments.input<double>(4);
     const double* residual = arguments.input<double>(5);
     double* y = arguments.output<double>(0);
     ForEachElement(batch, [&](int64_t i, int64_t c) {
-      double v = Normalized(batch, forward, i, c);
+      double v = Normalized(x[i], mean[c], scale[c], InverseDeviation(var, c, batch), bias[c]);
       if (residual != nullptr) v += residual[i];
       y[i] = batch.relu && v < 0 ? 0 : v;
     });
@@ -125,7 +129,7 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch) {
   check.InputIs(1, check.input(0));
   check.PerChannel(2, 3, batch.channels);
   check.PerChannel(5, 6, batch.channels);
-  for (const size_t i : {4, 7}) check.InputIs(i, check.input(0));
+  for (const size_t i : {size_t{4}, size_t{7}}) check.InputIs(i, check.input(0));
   check.Require(!batch.relu || check.HasInput(4) || (check.HasInput(5) && check.HasInput(6)),
                 "relu wants y, or scale and bias");
   check.OutputIs(0, Shape{batch.channels});
@@ -147,7 +151,7 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch) {
     std::fill_n(dbias, batch.channels, 0.0);
     ForEachElement(batch, [&](int64_t i, int64_t c) {
       const double sum = addend == nullptr ? dy[i] : dy[i] + addend[i];
-      const double d = Passes(batch, y, forward, i, c) ? sum : 0;
+      const double d = BehindRelu(batch, sum, y, forward, i, c);
       dscale[c] += d * (x[i] - mean[c]) * InverseDeviation(var, c, batch);
       dbias[c] += d;
       if (dz != nullptr) dz[i] = d;
@@ -181,7 +185,7 @@ KernelResult CompileBatchNormGradApply(const LaunchSpec& launch) {
     double* dx = arguments.output<double>(0);
     const double m = static_cast<double>(band.CountInWhole(batch.positions));
     ForEachElement(batch, [&](int64_t i, int64_t c) {
-      const double d = Passes(batch, y, forward, i, c) ? dy[i] : 0;
+      const double d = BehindRelu(batch, dy[i], y, forward, i, c);
       const double inverse = InverseDeviation(var, c, batch);
       const double xhat = (x[i] - mean[c]) * inverse;
       dx[i] = scale[c] * inverse * (d - dbias[c] / m - xhat * dscale[c] / m);
@@ -205,8 +209,7 @@ KernelResult CompileBatchNormGradFrozen(const LaunchSpec& launch) {
     const double* y = arguments.input<double>(3);
     double* dx = arguments.output<double>(0);
     ForEachElement(batch, [&](int64_t i, int64_t c) {
-      const double d = Passes(batch, y, {}, i, c) ? dy[i] : 0;
-      dx[i] = d * scale[c] * InverseDeviation(var, c, batch);
+      dx[i] = BehindRelu(batch, dy[i], y, i) * scale[c] * InverseDeviation(var, c, batch);
     });
   });
 }
