@@ -43,15 +43,26 @@ struct Arguments {
   bool force = false;
 };
 
-// Uniform numbers in [-1, 1) for floats, zeros for integers (class 0).
+// Uniform numbers in [-1, 1) for floats, zeros for integers (class 0), of the value's type and
+// in any order. They repeat: billions would take longer to make than the steps.
 Result<Tensor> SyntheticTensor(const plan::Value& value, int64_t stream) {
   const DType dtype = ValueDType(value);
   if (!IsFloat(dtype)) return Tensor::Make(dtype, ValueShape(value));
-  WSI_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Make(DType::kF32, ValueShape(value)));
+  constexpr int64_t kPeriod = 1'000'003;  // Prime, so that rows differ.
+  const Shape shape = ValueShape(value);
+  const int64_t count = shape.ElementCount();
+  const int64_t drawn = std::min(count, kPeriod);
+  WSI_ASSIGN_OR_RETURN(Tensor period, Tensor::Make(DType::kF32, Shape{drawn}));
   const PhiloxStream random(0, 0, stream);
-  const std::span<float> data = tensor.data<float>();
-  for (size_t i = 0; i < data.size(); ++i) {
-    data[i] = 2 * random.Uniform(static_cast<int64_t>(i)) - 1;
+  for (int64_t i = 0; i < drawn; ++i) {
+    period.data<float>()[static_cast<size_t>(i)] = 2 * random.Uniform(i) - 1;
+  }
+  WSI_ASSIGN_OR_RETURN(period, period.Cast(dtype));
+  WSI_ASSIGN_OR_RETURN(Tensor tensor, Tensor::Make(dtype, shape));
+  const auto step = static_cast<size_t>(drawn * DTypeBytes(dtype));
+  for (size_t at = 0; step > 0 && at < tensor.bytes().size(); at += step) {
+    const size_t bytes = std::min(step, tensor.bytes().size() - at);
+    std::copy_n(period.bytes().begin(), bytes, tensor.bytes().begin() + static_cast<ptrdiff_t>(at));
   }
   return tensor;
 }
@@ -60,9 +71,9 @@ Status WriteSynthetic(Executor& executor, int program, const std::vector<Tensor>
                       const Tensor& target) {
   const plan::Program& p = executor.plan().programs(program);
   for (int i = 0; i < p.inputs_size(); ++i) {
-    WSI_RETURN_IF_ERROR(executor.WriteInput(program, i, inputs[static_cast<size_t>(i)]));
+    WSI_RETURN_IF_ERROR(executor.WriteInput(program, i, inputs[static_cast<size_t>(i)].bytes()));
   }
-  return p.target() >= 0 ? executor.WriteTarget(program, target) : Status();
+  return p.target() >= 0 ? executor.WriteTarget(program, target.bytes()) : Status();
 }
 
 // The spans of the last step, as they ran.
