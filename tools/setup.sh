@@ -45,6 +45,23 @@ if [[ ! -e .deps/onednn-$onednn/lib/libdnnl.so.3 ]]; then
   mv "$work/onednn" ".deps/onednn-$onednn"
 fi
 
+# Where there is nvcc, NCCL's header, for means over ranks with a GPU each. CUDA and cuDNN are the
+# machine's own; NCCL's library is looked for when programs run.
+nccl=2.28.9
+nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
+if [[ -x $nvcc && ! -e ${nvcc%/bin/nvcc}/include/nccl.h && ! -e .deps/nccl/include/nccl.h ]]; then
+  echo "setup: fetching NCCL's header ($nccl)"
+  wheels=$(mktemp -d)
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps -d "$wheels" \
+    "nvidia-nccl-cu13==$nccl"
+  mkdir -p .deps/nccl/include
+  python3 - "$wheels"/*.whl .deps/nccl/include/nccl.h <<'EOF'
+import pathlib, sys, zipfile
+pathlib.Path(sys.argv[2]).write_bytes(zipfile.ZipFile(sys.argv[1]).read("nvidia/nccl/include/nccl.h"))
+EOF
+  rm -rf "$wheels"
+fi
+
 # Python packages for the tests: ONNX's own tools to compare with, and YAML.
 if [[ ! -x .deps/python/bin/python ]]; then
   python3 -m venv .deps/python
