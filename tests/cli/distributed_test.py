@@ -165,8 +165,11 @@ class Distributed(RanksTest):
         process, ranks = self.start(2, plan, "parts", *options)
         process.send_signal(signal.SIGUSR1)
         _, messages = process.communicate(timeout=30)
-        self.assertEqual(process.returncode, PREEMPTED, messages)
+        # Hydra loses what its ranks end with once in a dozen signals, whatever they run.
+        self.assertIn(process.returncode, (PREEMPTED, 0) if IS_MPICH else (PREEMPTED,), messages)
         self.assertEqual(messages.count("--resume auto"), 1, messages)
+        status = json.loads((self.folder / "parts" / "status.json").read_text())
+        self.assertEqual(status["phase"], "preempted")
         self.assert_gone(ranks)
         self.assertEqual(self.trained(2, plan, "parts", *options, "--resume", "auto"), whole)
 
