@@ -34,7 +34,7 @@ struct PipelineOptions {
   bool loss_scale = false;        // Dynamic loss scaling, which kF16 needs.
   Bytes fold_limit = Bytes{64} << 20;
   NormMode norm = NormMode::kAuto;
-  bool sync_norm = false;  // Batch norm in training mode over all ranks.
+  bool sync_norm = false;                   // Batch norm in training mode over all ranks.
   LossKind loss = LossKind::kCrossEntropy;  // kNone: no training program.
   OptimizerOptions optimizer;
   MemoryOptions memory;
