@@ -289,14 +289,17 @@ double CutSeconds(const Geometry& g, const Variant& v, int64_t tiles, int64_t ch
          part_bytes / kStoreRate;
 }
 
+// `tiling`: one of the variants, instead of all.
 template <typename T>
-Cut ChooseCut(const Geometry& g, Gather gather) {
+Cut ChooseCut(const Geometry& g, Gather gather, std::optional<size_t> tiling) {
   const Bytes part_bytes = Bytes{g.rows} * g.columns * Bytes{sizeof(float)};
   const int64_t most = std::clamp<int64_t>(
       std::min(kMostPartBytes / part_bytes, CeilDiv(g.positions, kLeastChunk)), 1, kMostChunks);
   Cut best;
   double best_seconds = std::numeric_limits<double>::infinity();
-  for (const Variant& v : Variants<T>(gather)) {
+  std::vector<Variant> variants = Variants<T>(gather);
+  if (tiling) variants = {variants[*tiling]};
+  for (const Variant& v : variants) {
     const int64_t tiles = TileCount(g, gather, v);
     for (int64_t chunks = 1; chunks <= most; ++chunks) {
       const double seconds = CutSeconds(g, v, tiles, chunks);
@@ -346,13 +349,18 @@ Gather GatherOf(const Window& w) {
 
 }  // namespace
 
-Result<WeightGrad> WeightGrad::Make(const Window& window, DType dtype) {
+size_t WeightGrad::TilingCount(const Window& window) {
+  return Variants<__half>(GatherOf(window)).size();
+}
+
+Result<WeightGrad> WeightGrad::Make(const Window& window, DType dtype,
+                                    std::optional<size_t> tiling) {
   Geometry g{};
   if (window.batch * window.OutPositions() == 0) return InvalidInput("dy is empty");
   if (!ReadGeometry(window, g)) return InvalidInput("a size is above 2^29");
   const Gather gather = GatherOf(window);
-  const Cut cut =
-      dtype == DType::kF16 ? ChooseCut<__half>(g, gather) : ChooseCut<__nv_bfloat16>(g, gather);
+  const Cut cut = dtype == DType::kF16 ? ChooseCut<__half>(g, gather, tiling)
+                                       : ChooseCut<__nv_bfloat16>(g, gather, tiling);
   g.chunk = cut.chunk;
   g.row_tiles = static_cast<int>(CeilDiv(g.rows, cut.variant.rows));
   const dim3 grid(static_cast<unsigned>(cut.tiles), static_cast<unsigned>(cut.chunks));

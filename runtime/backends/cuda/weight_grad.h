@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "runtime/backends/cuda/compile.h"
 #include "runtime/backends/window.h"
@@ -11,8 +12,12 @@ namespace wsi::cuda {
 // One of them, channels last, one group.
 class WeightGrad {
  public:
+  // How many ways there are to cut the result into the tiles of blocks.
+  static size_t TilingCount(const Window& window);
   // kInvalidInput where dy is empty or a size above 2^29. WANTS: f16 or bf16.
-  static Result<WeightGrad> Make(const Window& window, DType dtype);
+  // `tiling`: below TilingCount; the fastest by the cost model where not given.
+  static Result<WeightGrad> Make(const Window& window, DType dtype,
+                                 std::optional<size_t> tiling = std::nullopt);
 
   Bytes scratch_bytes() const { return scratch_bytes_; }
   // dw: fp32. `scratch` has scratch_bytes(), aligned to 256.
