@@ -240,6 +240,27 @@ class ColumnSums {
   Bytes bytes_;
 };
 
+// The sums of the columns themselves.
+template <typename T>
+struct SumTerms {
+  using Element = T;
+  static constexpr int kTerms = 1;
+  static constexpr int kReads = 1;
+  const T* from[1];  // x
+  template <int W>
+  struct State {};
+  template <int W>
+  __device__ State<W> Prepare(int64_t, int64_t) const {
+    return {};
+  }
+  template <int W>
+  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t, int64_t,
+                      float (&sums)[1][W]) const {
+#pragma unroll
+    for (int i = 0; i < W; ++i) sums[0][i] += v[0][i];
+  }
+};
+
 // f has Apply<W>(state, v, at), v as ForRows has them.
 template <int W, typename F>
 __global__ void MapColumnsKernel(F f, ColumnShape shape, int64_t chunk_rows) {

@@ -21,25 +21,6 @@ ColumnShape ReadImage(LaunchCheck& check, const Shape& full, const Shape& pooled
 }
 
 template <typename T>
-struct SumTerms {
-  using Element = T;
-  static constexpr int kTerms = 1;
-  static constexpr int kReads = 1;
-  const T* from[1];  // x
-  template <int W>
-  struct State {};
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t) const {
-    return {};
-  }
-  template <int W>
-  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t, int64_t,
-                      float (&sums)[1][W]) const {
-#pragma unroll
-    for (int i = 0; i < W; ++i) sums[0][i] += v[0][i];
-  }
-};
-template <typename T>
 struct FinishMean {
   ColumnShape shape;
   T* y;

@@ -176,25 +176,6 @@ KernelResult CompileFold(const Reduction& reduction, Context& context) {
 }
 
 // Sums over the middle of [outer, terms, inner], neighbours next to each other.
-template <typename T>
-struct ColumnTerms {
-  using Element = T;
-  static constexpr int kTerms = 1;
-  static constexpr int kReads = 1;
-  const T* from[1];
-  template <int W>
-  struct State {};
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t) const {
-    return {};
-  }
-  template <int W>
-  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t, int64_t,
-                      float (&sums)[1][W]) const {
-#pragma unroll
-    for (int i = 0; i < W; ++i) sums[0][i] += v[0][i];
-  }
-};
 template <typename U>
 struct FinishColumn {
   int64_t columns;
@@ -211,7 +192,7 @@ KernelResult CompileColumns(const ColumnShape& shape, double divisor, Context& c
   WSI_RETURN_IF_ERROR(context.scratch.Require(sums.scratch_bytes()));
   return MakeKernel([=, &context](const LaunchArguments& a) {
     WithWidth<T>(shape, [&](auto width) {
-      sums.Run<width.value>(ColumnTerms<T>{{a.input<T>(0)}},
+      sums.Run<width.value>(SumTerms<T>{{a.input<T>(0)}},
                             FinishColumn<U>{shape.columns, divisor, a.output<U>(0)},
                             context.scratch.at<double>(0), context.stream);
     });
