@@ -4,6 +4,7 @@
 
 #include "passes/assign.h"
 #include "passes/autodiff.h"
+#include "passes/defer.h"
 #include "passes/fuse.h"
 #include "passes/group.h"
 #include "passes/layout.h"
@@ -125,6 +126,13 @@ Result<PassFunction> MakeFuse(const Attributes& attributes) {
   return Bind(options, FuseOptions{}, Fuse);
 }
 
+Result<PassFunction> MakeDefer(const Attributes& attributes) {
+  PassOptions options(attributes);
+  DeferOptions parsed;
+  parsed.updates = options.Bool("updates", parsed.updates);
+  return Bind(options, parsed, DeferUpdates);
+}
+
 constexpr std::array kPasses = {
     PassEntry{"widen", "floats become f64, or halves f32 {to=f64|f32}", MakeWiden},
     PassEntry{"simplify", "fold constants, drop what does nothing {fold_limit, inference}",
@@ -158,6 +166,7 @@ constexpr std::array kPasses = {
     PassEntry{"spill",
               "what the host has no room for goes to a file {host_budget, file_budget, rates}",
               MakeSpillPass},
+    PassEntry{"defer", "updates that wait for other ranks run later {updates}", MakeDefer},
     PassEntry{"assign", "offsets in the arenas {device_budget, host_budget, file_budget}",
               MakeAssignPass},
 };

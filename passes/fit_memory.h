@@ -2,7 +2,8 @@
 //
 // Residency plans with sizes; only assign knows what the holes between buffers cost. So the
 // passes behind schedule run again with a smaller goal for as long as the arena comes out
-// larger than its budget.
+// larger than its budget. Updates are deferred where that fits as well, or, without a budget,
+// costs less than a hundredth of the arena.
 #pragma once
 
 #include <functional>
@@ -45,9 +46,13 @@ struct MemoryGoal {
 
 // Runs residency, group and prefetch on a scheduled graph.
 using RunMemoryPasses = std::function<Result<Graph>(size_t program, const MemoryGoal& goal)>;
-// Runs assign behind them.
-using RunAssignPass =
-    std::function<Result<Graph>(size_t program, Graph graph, const AssignOptions& options)>;
+// Runs defer and assign behind them.
+struct Placing {
+  AssignOptions assign;
+  bool defers = true;  // DeferOptions::updates
+};
+using RunPlacingPasses =
+    std::function<Result<Graph>(size_t program, Graph graph, const Placing& placing)>;
 
 struct FittedMemory {
   std::vector<Graph> graphs;      // By program.
@@ -58,12 +63,12 @@ struct FittedMemory {
 // budget seen to fit, where they do not fit.
 Result<FittedMemory> FitMemory(std::span<const Graph* const> scheduled,
                                const MemoryOptions& options, const RunMemoryPasses& run,
-                               const RunAssignPass& assign);
+                               const RunPlacingPasses& place);
 
 // The smallest device budget that FitMemory fits, to one part in a hundred, by bisection over
 // real plans.
 Result<Bytes> SmallestDeviceBudget(std::span<const Graph* const> scheduled,
                                    const MemoryOptions& options, const RunMemoryPasses& run,
-                                   const RunAssignPass& assign);
+                                   const RunPlacingPasses& place);
 
 }  // namespace wsi

@@ -8,6 +8,7 @@
 #include "compiler/pass/pass_manager.h"
 #include "passes/assign.h"
 #include "passes/autodiff.h"
+#include "passes/defer.h"
 #include "passes/fit_memory.h"
 #include "passes/fuse.h"
 #include "passes/group.h"
@@ -97,8 +98,10 @@ std::vector<Pass> InferPasses(const Graph& imported, const PipelineOptions& opti
   return passes;
 }
 
-// From residency to assign.
-std::vector<Pass> MemoryPasses(const MemoryGoal& goal, const AssignOptions& assign) {
+// From residency to assign. The last two place what those before have planned.
+constexpr size_t kPlanningPasses = 4;
+constexpr size_t kPlacingPasses = 2;
+std::vector<Pass> MemoryPasses(const MemoryGoal& goal, const Placing& placing) {
   const MemoryOptions& m = goal.options;
   const bool is_timed = m.prefetch == PrefetchMode::kTimed;
   return {Bind("residency",
@@ -125,7 +128,8 @@ std::vector<Pass> MemoryPasses(const MemoryGoal& goal, const AssignOptions& assi
                SpillOptions{
                    .host_budget = m.host_budget, .file_budget = m.file_budget, .rates = m.rates},
                SpillToFile),
-          Bind("assign", assign, AssignBuffers)};
+          Bind("defer", DeferOptions{.updates = placing.defers}, DeferUpdates),
+          Bind("assign", placing.assign, AssignBuffers)};
 }
 
 // One program on its way through its passes.
@@ -137,9 +141,9 @@ struct Compilation {
 };
 
 std::vector<Pass> AllOf(const Compilation& compilation, const MemoryGoal& goal,
-                        const AssignOptions& assign) {
+                        const Placing& placing) {
   std::vector<Pass> all = compilation.passes;
-  for (Pass& pass : MemoryPasses(goal, assign)) all.push_back(std::move(pass));
+  for (Pass& pass : MemoryPasses(goal, placing)) all.push_back(std::move(pass));
   return all;
 }
 
@@ -187,13 +191,13 @@ class MemoryRunner {
   RunMemoryPasses Memory(bool dumps) {
     return [this, dumps](size_t program, const MemoryGoal& goal) -> Result<Graph> {
       return Run(*programs_[program], programs_[program]->graph,
-                 AllOf(*programs_[program], goal, {}), {0, 4}, dumps);
+                 AllOf(*programs_[program], goal, {}), {0, kPlanningPasses}, dumps);
     };
   }
-  RunAssignPass Assign(bool dumps) {
-    return [this, dumps](size_t program, Graph graph, const AssignOptions& options) {
-      return Run(*programs_[program], std::move(graph), AllOf(*programs_[program], {}, options),
-                 {4, 5}, dumps);
+  RunPlacingPasses Placing(bool dumps) {
+    return [this, dumps](size_t program, Graph graph, const wsi::Placing& placing) {
+      return Run(*programs_[program], std::move(graph), AllOf(*programs_[program], {}, placing),
+                 {kPlanningPasses, kPlanningPasses + kPlacingPasses}, dumps);
     };
   }
 
@@ -221,12 +225,12 @@ Result<std::vector<Graph>> FitPrograms(std::span<Compilation* const> programs,
   for (const Compilation* program : programs) scheduled.push_back(&program->graph);
   MemoryRunner runner(programs, context);
   Result<FittedMemory> fitted =
-      FitMemory(scheduled, memory, runner.Memory(true), runner.Assign(true));
+      FitMemory(scheduled, memory, runner.Memory(true), runner.Placing(true));
   if (fitted.ok()) return std::move(fitted).value().graphs;
   if (fitted.status().code() == ErrorCode::kResources && smallest_device_bytes != nullptr) {
     WSI_ASSIGN_OR_RETURN(
         *smallest_device_bytes,
-        SmallestDeviceBudget(scheduled, memory, runner.Memory(false), runner.Assign(false)));
+        SmallestDeviceBudget(scheduled, memory, runner.Memory(false), runner.Placing(false)));
   }
   return fitted.status();
 }

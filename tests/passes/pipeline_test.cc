@@ -182,7 +182,7 @@ TEST(Pipeline, DumpsAreTheSameBytesEveryTime) {
       testing::ElementsAre("00.import.wsir", "01.simplify.wsir", "02.norm.wsir", "03.layout.wsir",
                            "04.loss.wsir", "05.autodiff.wsir", "06.optimizer.wsir", "07.fuse.wsir",
                            "08.schedule.wsir", "09.residency.wsir", "10.group.wsir",
-                           "11.prefetch.wsir", "12.spill.wsir", "13.assign.wsir"));
+                           "11.prefetch.wsir", "12.spill.wsir", "13.defer.wsir", "14.assign.wsir"));
   for (const std::string sub : {".", "infer"}) {
     const std::vector<std::string> names = FileNames(folder.path() / "a" / sub);
     EXPECT_EQ(names, FileNames(folder.path() / "b" / sub));

@@ -15,6 +15,7 @@
 
 #include "compiler/ir/text.h"
 #include "passes/assign.h"
+#include "passes/defer.h"
 #include "passes/fit_memory.h"
 #include "passes/lower.h"
 #include "passes/residency_model.h"
@@ -121,18 +122,26 @@ class PlannedRun : public testing::Test {
     return graph;
   }
 
-  Result<LoweredPlan> Plan(const Graph& scheduled, const MemoryOptions& options, bool homes) {
+  struct PlanChoices {
+    bool homes = false;
+    bool defers = true;
+  };
+  Result<LoweredPlan> Plan(const Graph& scheduled, const MemoryOptions& options,
+                           PlanChoices choices, int* deferred = nullptr) {
     const Graph* programs[] = {&scheduled};
     WSI_ASSIGN_OR_RETURN(
         const FittedMemory fitted,
         FitMemory(
             programs, options,
             [&](size_t, MemoryGoal goal) {
-              if (homes) goal.homed = HomeableValues(scheduled, kSmallest);
+              if (choices.homes) goal.homed = HomeableValues(scheduled, kSmallest);
               return RunMemoryPasses(scheduled, goal);
             },
-            [&](size_t, Graph graph, const AssignOptions& assign) -> Result<Graph> {
-              WSI_RETURN_IF_ERROR(AssignBuffers(graph, assign, context_).status());
+            [&](size_t, Graph graph, const Placing& placing) -> Result<Graph> {
+              const DeferOptions defer = {.updates = placing.defers && choices.defers};
+              WSI_ASSIGN_OR_RETURN(const bool moved, DeferUpdates(graph, defer, context_));
+              if (moved && deferred != nullptr) ++*deferred;
+              WSI_RETURN_IF_ERROR(AssignBuffers(graph, placing.assign, context_).status());
               return graph;
             }));
     const ProgramSource sources[] = {{"train", &fitted.graphs[0]}};
@@ -162,7 +171,7 @@ class PlannedRun : public testing::Test {
   }
 
   struct Tally {
-    int graphs = 0, fitted = 0, homed = 0, finite = 0;
+    int graphs = 0, fitted = 0, homed = 0, finite = 0, deferred = 0;
     std::map<plan::Lane, int> copies;
   };
   void Try(uint64_t seed, int nodes, Tally& tally);
@@ -189,7 +198,7 @@ void PlannedRun::Try(uint64_t seed, int nodes, Tally& tally) {
   Graph graph = MakeRandomStep(seed, nodes, &tensors);
   ASSERT_TRUE(ScheduleNodes(graph, {}, context_).ok());
   graph.Compact();
-  const LoweredPlan resident = Plan(graph, {.rates = rates_}, false).value();
+  const LoweredPlan resident = Plan(graph, {.rates = rates_}, {.defers = false}).value();
   const Result<Results> wanted = Execute(resident, false);
   ASSERT_TRUE(wanted.ok()) << wanted.status().message();
   ++tally.graphs;
@@ -198,7 +207,8 @@ void PlannedRun::Try(uint64_t seed, int nodes, Tally& tally) {
     const Bytes budget =
         resident.plan.device_peak_bytes() * static_cast<Bytes>(40 + random() % 60) / 100;
     const MemoryOptions options = AnyOptions(random, budget);
-    const Result<LoweredPlan> planned = Plan(graph, options, random() % 2 == 0);
+    const Result<LoweredPlan> planned =
+        Plan(graph, options, {.homes = random() % 2 == 0}, &tally.deferred);
     if (!planned.ok()) {
       ASSERT_EQ(planned.status().code(), ErrorCode::kResources)
           << "seed " << seed << ": " << planned.status().message();
@@ -243,10 +253,12 @@ TEST_F(PlannedRun, GivesTheBitsOfTheResidentOne) {
     Try(seed, nodes, tally);
   }
   std::cout << tally.graphs << " graphs, " << tally.fitted << " plans that fit, " << tally.homed
-            << " homes on the host, " << tally.copies[plan::LANE_IN] << " copies in, "
-            << tally.copies[plan::LANE_WRITE] << " to the file\n";
+            << " homes on the host, " << tally.deferred << " times updates deferred, "
+            << tally.copies[plan::LANE_IN] << " copies in, " << tally.copies[plan::LANE_WRITE]
+            << " to the file\n";
   EXPECT_GT(tally.fitted, tally.graphs / 2);
   EXPECT_GT(tally.homed, 0);
+  EXPECT_GT(tally.deferred, 0);
   EXPECT_GT(tally.copies[plan::LANE_IN], tally.graphs);
   EXPECT_GT(tally.copies[plan::LANE_WRITE], 0);
   EXPECT_GT(tally.finite, tally.graphs / 2);

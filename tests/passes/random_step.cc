@@ -95,12 +95,17 @@ class Maker {
     for (const ValueId state : states_) {
       ValueId next;
       if (Below(2) == 0) {
-        next = Emit("MovingAverage", {state, Fresh()}, {{"momentum", 0.9}}, Phase::kUpdate);
+        next = Emit("MovingAverage", {state, Gradient()}, {{"momentum", 0.9}}, Phase::kUpdate);
       } else {
-        next = Emit("SgdUpdate", {state, Fresh(), lr}, {{"weight_decay", 0.0}}, Phase::kUpdate);
+        next = Emit("SgdUpdate", {state, Gradient(), lr}, {{"weight_decay", 0.0}}, Phase::kUpdate);
       }
       graph_.updates.push_back({state, next});
     }
+  }
+  // Often a mean over the ranks, on which updates wait.
+  ValueId Gradient() {
+    const ValueId own = Fresh();
+    return Below(3) == 0 ? own : Emit("AllReduce", {own}, {}, Phase::kUpdate);
   }
   // Something that no update overwrites: it is read behind some of them, or at the end.
   ValueId Fresh() {
