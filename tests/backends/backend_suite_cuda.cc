@@ -33,6 +33,7 @@ class BorrowedBackend final : public Backend {
   Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes) override {
     return backend_->AllocateHost(bytes);
   }
+  Result<DeviceMemory> MeasureDevice() const override { return backend_->MeasureDevice(); }
   Status SetEventCount(int events) override { return backend_->SetEventCount(events); }
   Status ResetEvents() override { return backend_->ResetEvents(); }
   Result<std::unique_ptr<Lane>> MakeLane(std::string_view lane_name) override {

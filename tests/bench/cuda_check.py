@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What a GPU has to show: the backend suite, the goldens, step times. One call, on the machine with the GPU.
 
-usage: cuda_check.py --bin FOLDER [--out FOLDER] [--suite] [--goldens FOLDER] [--bench SIDE...] [--kernels]
+usage: cuda_check.py --bin FOLDER [--out FOLDER] [--suite] [--large] [--goldens FOLDER] [--bench SIDE...] [--kernels]
   --bin      where wsic, wsirun, wsi-model and backend_suite_cuda are (tools/bundle.sh makes such a folder)
   --out      where logs go (default: a new folder)
   --suite    every operator against the fp64 reference
+  --large    tensors of more than 2^31 elements, sums over 10^8 (cuda_large_test)
   --goldens  the shared goldens' folder: gradients against PyTorch's, fp32
   --precision  gradients of ResNet-50 in fp16 and bf16 against fp32 at this image side
   --bench    ResNet-50, fp16, batch 1, one training step at these image sides
@@ -73,6 +74,14 @@ def suite(a):
     for log in glob.glob(f"{a.out}/suite_*.log"):
         if not log.endswith("suite_failures.log"):
             os.remove(log)
+
+
+def large(a):
+    start = time.time()
+    code, text = call(f"{a.bin}/cuda_large_test", "--gtest_brief=1", log=f"{a.out}/large.log",
+                      timeout=500)
+    print(text.strip())
+    print(f"large: exit {code} in {time.time() - start:.0f} s")
 
 
 def goldens(a):
@@ -180,6 +189,7 @@ def main():
     parser.add_argument("--bin", required=True)
     parser.add_argument("--out", default=None)
     parser.add_argument("--suite", action="store_true")
+    parser.add_argument("--large", action="store_true")
     parser.add_argument("--goldens")
     parser.add_argument("--precision", type=int)
     parser.add_argument("--bench", type=int, nargs="*", default=[])
@@ -190,6 +200,8 @@ def main():
     print(call(f"{a.bin}/wsirun", "doctor")[1].strip().splitlines()[-1])
     if a.suite:
         suite(a)
+    if a.large:
+        large(a)
     if a.goldens:
         goldens(a)
     if a.precision:

@@ -1,8 +1,9 @@
 // dw[o, tap, i] = sum over positions of dy[position, o] * x[input of position and tap, i]:
 // a product of matrices whose sum runs over all positions of the image, the columns of the
 // second being gathered. Blocks take tiles of dw and chunks of positions; a second kernel
-// adds the chunks in fp64. Sums within a chunk are the tensor cores' fp32, which truncates:
-// at most kSegment positions, then they are rounded into the block's part of scratch.
+// adds the chunks in fp64. Sums within a chunk are the tensor cores' fp32, which truncates,
+// 16 positions at a time, on average 2.5e-8 of a sum of what is not negative: after kSegment
+// positions they are rounded into the block's part of scratch.
 #include <cmath>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace {
 
 using Geometry = WeightGradGeometry;
 
-constexpr int64_t kSegment = 65536;
+constexpr int64_t kSegment = 8192;
 
 // A block's tile of dw, of panels of 64 rows and of 64 columns, by two warpgroups beside or
 // below each other. kStages: the loads under way and being multiplied.

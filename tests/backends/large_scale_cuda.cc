@@ -1,0 +1,7 @@
+#include "tests/backends/large_cases.h"
+
+namespace wsi {
+
+Scale ScaleUnderTest() { return {}; }
+
+}  // namespace wsi
