@@ -186,26 +186,37 @@ TEST_F(JointLaunches, Adam) {
 
 class JointFlags : public JointLaunches {
  protected:
-  // A chain of flags in one place over gradients of which number `bad` is not finite.
-  void ExpectFlags(size_t bad, bool first_has_one) {
+  // A chain over gradients of which number `bad` is not finite. Its flags lie in one place,
+  // but from number `moved` on in another.
+  void ExpectFlags(size_t bad, bool first_has_one, size_t moved = kNever) {
     Batch batch("AllFinite", {});
-    const Batch::Operand flag = {batch.Place({first_has_one ? 1.0F : 0.5F})};
+    const Batch::Operand places[] = {{batch.Place({first_has_one ? 1.0F : 0.5F})},
+                                     {batch.Place({0.25F})}};
     const std::vector<int64_t> sizes = Sizes();
     for (size_t i = 0; i < sizes.size(); ++i) {
       std::vector<float> numbers = Numbers(sizes[i], static_cast<int64_t>(i));
       if (i == bad) numbers.back() = std::numeric_limits<float>::quiet_NaN();
-      const Batch::Operand x = {batch.Place(numbers), {sizes[i]}};
-      batch.Add(i > 0 || first_has_one ? std::vector{x, flag} : std::vector{x}, {flag});
+      const Batch::Operand x = {batch.Place(numbers, i % 5 == 4 ? 4 : 0), {sizes[i]}};
+      const Batch::Operand before = places[i > moved ? 1 : 0];
+      batch.Add(i > 0 || first_has_one ? std::vector{x, before} : std::vector{x},
+                {places[i >= moved ? 1 : 0]});
     }
     batch.ExpectTheSame(*backend_);
   }
+  static constexpr size_t kNever = 1000;
 };
 
-TEST_F(JointFlags, AllFinite) { ExpectFlags(1000, false); }
+TEST_F(JointFlags, AllFinite) { ExpectFlags(kNever, false); }
 TEST_F(JointFlags, OneIsNot) {
   for (const size_t bad : {size_t{2}, size_t{176}}) ExpectFlags(bad, true);
 }
 TEST_F(JointFlags, OneIsNotAndNoneWasBefore) { ExpectFlags(100, false); }
+TEST_F(JointFlags, LastIsElsewhere) {
+  for (const size_t bad : {size_t{2}, size_t{176}, kNever}) ExpectFlags(bad, false, 176);
+}
+TEST_F(JointFlags, FirstIsElsewhere) {
+  for (const size_t bad : {size_t{0}, size_t{2}, kNever}) ExpectFlags(bad, true, 1);
+}
 
 }  // namespace
 }  // namespace wsi

@@ -33,7 +33,10 @@ struct Table {
   // The entry that this block works on, and its elements [begin, end).
   __device__ const Entry& Find(int64_t* begin, int64_t* end) const {
     int e = 0;
-    while (e + 1 < entries && static_cast<int64_t>(blockIdx.x) >= at[e + 1].first_block) ++e;
+    for (int above = entries; above - e > 1;) {
+      const int middle = (e + above) / 2;
+      (static_cast<int64_t>(blockIdx.x) >= at[middle].first_block ? e : above) = middle;
+    }
     *begin = (static_cast<int64_t>(blockIdx.x) - at[e].first_block) * kChunk;
     const int64_t rest = at[e].count - *begin;
     *end = *begin + (rest < kChunk ? rest : kChunk);
@@ -52,7 +55,9 @@ std::vector<Table<T, kMost>> MakeTables(const std::vector<T>& entries) {
   return tables;
 }
 
-bool IsAligned(const void* at) { return reinterpret_cast<uintptr_t>(at) % 16 == 0; }
+__host__ __device__ bool IsAligned(const void* at) {
+  return reinterpret_cast<uintptr_t>(at) % 16 == 0;
+}
 
 template <typename G>
 struct UpdateEntry {
@@ -206,25 +211,61 @@ __global__ void BeginFlag(const T* before, T* flag) {
 // All that write `flag` write 0.
 template <typename T, typename F>
 __global__ void JointFiniteKernel(FiniteTable<T> table, F* flag) {
+  constexpr int kWidth = kWide<T>;
   int64_t begin = 0;
   int64_t end = 0;
   const FiniteEntry<T>& entry = table.Find(&begin, &end);
   bool fine = true;
-  for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
-    fine = fine && isfinite(Load(entry.x[i]));
+  const int64_t wide_end = IsAligned(entry.x) ? begin + (end - begin) / kWidth * kWidth : begin;
+#pragma unroll 4
+  for (int64_t i = begin + kWidth * threadIdx.x; i < wide_end; i += kWidth * kThreads) {
+    Computed<T> v[kWidth];
+    LoadPack<T, kWidth>(entry.x + i, v);
+#pragma unroll
+    for (int e = 0; e < kWidth; ++e) fine &= static_cast<bool>(isfinite(v[e]));
+  }
+  for (int64_t i = wide_end + threadIdx.x; i < end; i += kThreads) {
+    fine &= static_cast<bool>(isfinite(Load(entry.x[i])));
   }
   if (!fine) *flag = 0;
 }
 
-// Whether each launch goes on with the flag that the one before it left, all in one place.
+// Whether each launch goes on with the flag that the one before it left.
 bool IsChain(JointLaunches all) {
-  const std::byte* flag = all.arguments[0].output<std::byte>(0);
-  for (size_t i = 0; i < all.launches.size(); ++i) {
+  for (size_t i = 1; i < all.launches.size(); ++i) {
     if (all.launches[i].inputs[0].dtype != all.launches[0].inputs[0].dtype) return false;
-    if (all.arguments[i].output<std::byte>(0) != flag) return false;
-    if (i > 0 && all.arguments[i].input<std::byte>(1) != flag) return false;
+    if (all.arguments[i].input<std::byte>(1) != all.arguments[i - 1].output<std::byte>(0)) {
+      return false;
+    }
   }
   return true;
+}
+
+// The links of a chain whose flags lie in one place. Plans write each flag over the one
+// before it, but the last into the state that keeps it.
+template <typename T, typename F>
+struct FiniteLinks {
+  const F* before;
+  F* flag;
+  std::vector<FiniteTable<T>> tables;
+};
+
+template <typename T, typename F>
+std::vector<FiniteLinks<T, F>> LinksOf(JointLaunches all) {
+  std::vector<FiniteLinks<T, F>> result;
+  for (size_t i = 0; i < all.launches.size();) {
+    FiniteLinks<T, F> links{.before = all.arguments[i].template input<F>(1),
+                            .flag = all.arguments[i].template output<F>(0),
+                            .tables = {}};
+    std::vector<FiniteEntry<T>> entries;
+    for (; i < all.launches.size() && all.arguments[i].template output<F>(0) == links.flag; ++i) {
+      entries.push_back({all.launches[i].inputs[0].shape.ElementCount(), 0,
+                         all.arguments[i].template input<T>(0)});
+    }
+    links.tables = MakeTables<FiniteEntry<T>, kMostChecks>(entries);
+    result.push_back(std::move(links));
+  }
+  return result;
 }
 
 }  // namespace
@@ -243,24 +284,17 @@ KernelResult CompileJointFinite(JointLaunches all, Context& context) {
   return ForFloat(first, first.inputs[0].dtype, [&]<typename T>(std::type_identity<T>) {
     using F = std::conditional_t<std::is_same_v<T, double>, double, float>;
     static_assert(sizeof(FiniteTable<T>) + sizeof(F*) <= kMostArgumentBytes);
-    std::vector<FiniteEntry<T>> entries;
-    for (size_t i = 0; i < all.launches.size(); ++i) {
-      entries.push_back({all.launches[i].inputs[0].shape.ElementCount(), 0,
-                         all.arguments[i].template input<T>(0)});
-    }
-    const F* before = all.arguments[0].template input<F>(1);
-    F* flag = all.arguments[0].template output<F>(0);
-    return MakeKernel(
-        [before, flag, &context,
-         tables = MakeTables<FiniteEntry<T>, kMostChecks>(entries)](const LaunchArguments&) {
-          if (before != flag) BeginFlag<F><<<1, 1, 0, context.stream>>>(before, flag);
-          for (const FiniteTable<T>& table : tables) {
-            if (table.blocks == 0) continue;
-            JointFiniteKernel<T, F>
-                <<<static_cast<unsigned>(table.blocks), kThreads, 0, context.stream>>>(table, flag);
-          }
-          return LaunchStatus();
-        });
+    return MakeKernel([links = LinksOf<T, F>(all), &context](const LaunchArguments&) {
+      for (const FiniteLinks<T, F>& l : links) {
+        if (l.before != l.flag) BeginFlag<F><<<1, 1, 0, context.stream>>>(l.before, l.flag);
+        for (const FiniteTable<T>& table : l.tables) {
+          if (table.blocks == 0) continue;
+          JointFiniteKernel<T, F>
+              <<<static_cast<unsigned>(table.blocks), kThreads, 0, context.stream>>>(table, l.flag);
+        }
+      }
+      return LaunchStatus();
+    });
   });
 }
 
