@@ -1,6 +1,7 @@
 // Gradients of batch normalization.
 //   xhat = (x - mean) / sqrt(var + epsilon),   m = positions per channel
 #include "runtime/backends/cuda/batch_norm.cuh"
+#include "runtime/backends/cuda/column_sums.cuh"
 #include "runtime/backends/cuda/kernels.h"
 
 namespace wsi::cuda {

@@ -1,9 +1,6 @@
-// Kernels over [batch, rows, columns], columns next to each other in memory: sums over
-// the rows of each column, and maps with coefficients of each column. Channels-last
-// images are such, channels being the columns.
-//
-// Sums are made in steps of fixed order: a thread adds at most kMostRows rows in fp32, a
-// warp its threads of a column, a block its warps in fp64, a second kernel the blocks.
+// Kernels over [batch, rows, columns], columns next to each other in memory: maps with
+// coefficients of each column, and what their sums (column_sums.cuh) are made with.
+// Channels-last images are such, channels being the columns.
 //
 // What is computed is a functor F over the packs of W columns of a row:
 //   F::Element, F::kReads, from[kReads]  elements at the same place of kReads tensors, 0 where
@@ -46,9 +43,9 @@ struct ColumnGrid {
   dim3 grid;
   int64_t chunk_rows = 1;
 };
-inline constexpr int64_t kMostRows = 512;
+inline constexpr int64_t kMostRows = 512;  // Of a thread.
 inline constexpr int64_t kLeastRows = 8;
-inline constexpr int64_t kColumnBlocks = 1024;  // Wanted of sums: as many as run at a time.
+inline constexpr int64_t kColumnBlocks = 1024;  // Wanted.
 
 // `width`: columns of a pack.
 inline ColumnGrid GridOf(const ColumnShape& shape, int width) {
@@ -118,148 +115,6 @@ __device__ void ForRows(const F& f, const ColumnShape& shape, int64_t n, int64_t
     }
   }
 }
-
-// The sum over the threads of a warp that have the same threadIdx.x; blockDim.x is a power
-// of two, at most 32.
-__device__ inline float SumOverRows(float v) {
-  for (unsigned step = blockDim.x; step < 32; step *= 2) {
-    v += __shfl_xor_sync(~0U, v, static_cast<int>(step));
-  }
-  return v;
-}
-
-// f has Add<W>(state, v, row, at, float (&sums)[kTerms][W]), v as ForRows has them.
-// partial: [batch][chunk][kTerms][columns].
-template <int W, typename F>
-__global__ void PartialColumnSums(F f, ColumnShape shape, int64_t chunk_rows, int64_t chunks,
-                                  double* partial) {
-  constexpr int kTerms = F::kTerms;
-  constexpr int kWarps = kThreads / 32;
-  __shared__ float shared[kTerms * W][kThreads];
-  const int64_t column = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * W;
-  const bool inside = column < shape.columns;
-  const unsigned lane = threadIdx.y * blockDim.x + threadIdx.x;
-  for (int64_t n = blockIdx.z; n < shape.batch; n += gridDim.z) {
-    for (int64_t chunk = blockIdx.y; chunk < chunks; chunk += gridDim.y) {
-      float sums[kTerms][W] = {};
-      if (inside) {
-        const auto state = f.template Prepare<W>(n, column);
-        const int64_t end = min(shape.rows, (chunk + 1) * chunk_rows);
-        ForRows<W>(f, shape, n, column, chunk * chunk_rows + threadIdx.y, end, blockDim.y,
-                   [&](const float(&v)[F::kReads][W], int64_t row, int64_t at) {
-                     f.template Add<W>(state, v, row, at, sums);
-                   });
-      }
-      __syncthreads();
-#pragma unroll
-      for (int k = 0; k < kTerms; ++k) {
-#pragma unroll
-        for (int i = 0; i < W; ++i) shared[k * W + i][lane] = SumOverRows(sums[k][i]);
-      }
-      __syncthreads();
-      // One thread a sum: term and column of the block.
-      for (unsigned s = lane; s < kTerms * W * blockDim.x; s += kThreads) {
-        const unsigned x = s / W % blockDim.x;
-        const unsigned k = s / W / blockDim.x;
-        const int64_t at = (int64_t{blockIdx.x} * blockDim.x + x) * W + s % W;
-        if (at >= shape.columns) continue;
-        double total = 0;
-        for (unsigned warp = 0; warp < kWarps; ++warp) {
-          total += static_cast<double>(shared[k * W + s % W][warp * 32 + x]);
-        }
-        partial[((n * chunks + chunk) * kTerms + k) * shape.columns + at] = total;
-      }
-    }
-  }
-}
-
-// finish(n, column, const double (&sums)[kTerms]). Block of 32 columns and kFinishParts parts:
-// few blocks have much to read one after the other.
-inline constexpr int kFinishParts = 32;
-template <int kTerms, typename Finish>
-__global__ void FinishColumnSums(const double* partial, ColumnShape shape, int64_t chunks,
-                                 Finish finish) {
-  __shared__ double shared[kTerms][kFinishParts][32];
-  const int64_t column = int64_t{blockIdx.x} * 32 + threadIdx.x;
-  for (int64_t n = blockIdx.y; n < shape.batch; n += gridDim.y) {
-    double sums[kTerms] = {};
-    if (column < shape.columns) {
-#pragma unroll 8
-      for (int64_t chunk = threadIdx.y; chunk < chunks; chunk += kFinishParts) {
-#pragma unroll
-        for (int k = 0; k < kTerms; ++k) {
-          sums[k] += partial[((n * chunks + chunk) * kTerms + k) * shape.columns + column];
-        }
-      }
-    }
-    __syncthreads();
-#pragma unroll
-    for (int k = 0; k < kTerms; ++k) shared[k][threadIdx.y][threadIdx.x] = sums[k];
-    __syncthreads();
-    if (threadIdx.y == 0 && column < shape.columns) {
-      double totals[kTerms] = {};
-#pragma unroll
-      for (int k = 0; k < kTerms; ++k) {
-#pragma unroll 8
-        for (int part = 0; part < kFinishParts; ++part) totals[k] += shared[k][part][threadIdx.x];
-      }
-      finish(n, column, totals);
-    }
-  }
-}
-
-// How sums of `terms` terms are made of elements of `width` a pack.
-class ColumnSums {
- public:
-  ColumnSums(const ColumnShape& shape, int width, int terms)
-      : grid_(GridOf(shape, width)),
-        chunks_(CeilDiv(shape.rows, grid_.chunk_rows)),
-        bytes_(shape.batch * chunks_ * terms * shape.columns * int64_t{sizeof(double)}) {}
-
-  const ColumnShape& shape() const { return grid_.shape; }
-  Bytes scratch_bytes() const { return bytes_; }
-
-  // `scratch`: where scratch_bytes() are free.
-  template <int W, typename F, typename Finish>
-  void Run(const F& f, const Finish& finish, double* scratch, cudaStream_t stream) const {
-    const ColumnShape& s = grid_.shape;
-    if (s.batch * s.columns == 0) return;
-    if (chunks_ > 0) {
-      PartialColumnSums<W>
-          <<<grid_.grid, grid_.block, 0, stream>>>(f, s, grid_.chunk_rows, chunks_, scratch);
-    }
-    const dim3 grid(static_cast<unsigned>(CeilDiv(s.columns, 32)),
-                    static_cast<unsigned>(std::min<int64_t>(s.batch, 65535)));
-    FinishColumnSums<F::kTerms>
-        <<<grid, dim3(32, kFinishParts), 0, stream>>>(scratch, s, chunks_, finish);
-  }
-
- private:
-  ColumnGrid grid_;
-  int64_t chunks_;
-  Bytes bytes_;
-};
-
-// The sums of the columns themselves.
-template <typename T>
-struct SumTerms {
-  using Element = T;
-  static constexpr int kTerms = 1;
-  static constexpr int kReads = 1;
-  const T* from[1];  // x
-  template <int W>
-  struct State {};
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t) const {
-    return {};
-  }
-  template <int W>
-  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t, int64_t,
-                      float (&sums)[1][W]) const {
-#pragma unroll
-    for (int i = 0; i < W; ++i) sums[0][i] += v[0][i];
-  }
-};
 
 // f has Apply<W>(state, v, at), v as ForRows has them.
 template <int W, typename F>

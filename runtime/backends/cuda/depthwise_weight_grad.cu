@@ -7,7 +7,7 @@
 //
 //     block: x over packs; y over rows of taps and, for each, over parts of the chunk
 //     chunk: part_rows x row_parts output rows by kPartColumns x column_parts columns
-#include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/column_sums.cuh"
 #include "runtime/backends/cuda/depthwise.h"
 
 namespace wsi::cuda {

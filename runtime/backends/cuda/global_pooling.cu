@@ -1,7 +1,7 @@
 // Pooling over all positions of an image, channels last.
 #include <limits>
 
-#include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/column_sums.cuh"
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/window.h"
 

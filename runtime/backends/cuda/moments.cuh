@@ -1,7 +1,7 @@
 // What means and variances of columns are made of.
 #pragma once
 
-#include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/column_sums.cuh"
 
 namespace wsi::cuda {
 

@@ -2,7 +2,7 @@
 #include <limits>
 #include <vector>
 
-#include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/column_sums.cuh"
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/strided.cuh"
 

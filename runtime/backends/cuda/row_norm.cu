@@ -1,6 +1,6 @@
 // Layer and root mean square normalization over the axes from attribute axis on: a block
 // a row.
-#include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/column_sums.cuh"
 #include "runtime/backends/cuda/kernels.h"
 
 namespace wsi::cuda {
