@@ -24,7 +24,9 @@ template <typename T>
 struct ApplyMap {
   using Element = T;
   static constexpr int kReads = 2;
-  const T* from[2];  // x, residual
+  static constexpr int kPresent = 1;
+  static constexpr int kFactors = 3;  // mean, factor, bias
+  const T* from[2];                   // x, residual
   const float* scale;
   const float* bias;
   const float* mean;
@@ -32,27 +34,18 @@ struct ApplyMap {
   T* y;
   double epsilon;
   bool relu;
-  template <int W>
-  struct State {
-    float mean[W], factor[W], bias[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t column) const {
-    State<W> s;
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      s.mean[i] = mean[column + i];
-      s.factor[i] = Factor(scale[column + i], var[column + i], epsilon);
-      s.bias[i] = bias[column + i];
-    }
-    return s;
+  __device__ void Prepare(int64_t, int64_t column, float (&factors)[kFactors]) const {
+    factors[0] = mean[column];
+    factors[1] = Factor(scale[column], var[column], epsilon);
+    factors[2] = bias[column];
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
+  __device__ void Apply(const Factors<W, ApplyMap>& s, const float (&v)[kReads][W],
+                        int64_t at) const {
     float result[W];
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      result[i] = Normalized(v[0][i], s.mean[i], s.factor[i], s.bias[i]) + v[1][i];
+      result[i] = Normalized(v[0][i], s[0][i], s[1][i], s[2][i]) + v[1][i];
       if (relu && result[i] < 0) result[i] = 0;
     }
     StorePack<T, W>(result, y + at);

@@ -25,41 +25,32 @@ struct GradTerms {
   using Element = T;
   static constexpr int kTerms = 2;
   static constexpr int kReads = R;
-  const T* from[R];  // dy, x, [y], [addend]
+  static constexpr int kPresent = R < 4 ? R : 2;
+  static constexpr int kFactors = kFromX ? 3 : 1;  // mean, factor, bias
+  const T* from[R];                                // dy, x, [y], [addend]
   GradVectors vectors;
   T* dz;
-  template <int W>
-  struct State {
-    float mean[W], factor[kFromX ? W : 1], bias[kFromX ? W : 1];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t column) const {
-    State<W> s;
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      const int64_t c = column + i;
-      s.mean[i] = vectors.mean[c];
-      if constexpr (kFromX) {
-        s.factor[i] = Factor(vectors.scale[c], vectors.var[c], vectors.epsilon);
-        s.bias[i] = vectors.bias[c];
-      }
+  __device__ void Prepare(int64_t, int64_t c, float (&factors)[kFactors]) const {
+    factors[0] = vectors.mean[c];
+    if constexpr (kFromX) {
+      factors[1] = Factor(vectors.scale[c], vectors.var[c], vectors.epsilon);
+      factors[2] = vectors.bias[c];
     }
-    return s;
   }
   template <int W>
-  __device__ void Add(const State<W>& s, const float (&v)[kReads][W], int64_t, int64_t at,
-                      float (&sums)[2][W]) const {
+  __device__ void Add(const Factors<W, GradTerms>& s, const float (&v)[kReads][W], int64_t,
+                      int64_t at, float (&sums)[2][W]) const {
     float d[W];
 #pragma unroll
     for (int i = 0; i < W; ++i) {
       d[i] = v[0][i];
       if constexpr (R > 3) d[i] += v[3][i];
       if constexpr (kFromX) {
-        if (!Passes<T>(Normalized(v[1][i], s.mean[i], s.factor[i], s.bias[i]))) d[i] = 0;
+        if (!Passes<T>(Normalized(v[1][i], s[0][i], s[1][i], s[2][i]))) d[i] = 0;
       } else if constexpr (R > 2) {
         if (from[2] != nullptr && !(v[2][i] > 0)) d[i] = 0;
       }
-      sums[0][i] = fmaf(d[i], v[1][i] - s.mean[i], sums[0][i]);
+      sums[0][i] = fmaf(d[i], v[1][i] - s[0][i], sums[0][i]);
       sums[1][i] += d[i];
     }
     if (dz != nullptr) StorePack<T, W>(d, dz + at);
@@ -83,43 +74,35 @@ template <typename T, int R, bool kFromX>
 struct GradMap {
   using Element = T;
   static constexpr int kReads = R;
-  const T* from[R];  // dy, x, [y]
+  static constexpr int kPresent = R < 3 ? R : 1;
+  static constexpr int kFactors = kFromX ? 5 : 4;  // mean, factor, slope, offset, bias
+  const T* from[R];                                // dy, x, [y]
   GradVectors vectors;
   T* dx;
   double m;
-  template <int W>
-  struct State {
-    float factor[W], mean[W], slope[W], offset[W], bias[kFromX ? W : 1];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t column) const {
-    State<W> s;
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      const int64_t c = column + i;
-      s.factor[i] = Factor(vectors.scale[c], vectors.var[c], vectors.epsilon);
-      if (from[1] == nullptr) continue;
-      const double inverse = InverseDeviation(vectors.var[c], vectors.epsilon);
-      s.mean[i] = vectors.mean[c];
-      s.slope[i] = static_cast<float>(inverse * static_cast<double>(vectors.dscale[c]) / m);
-      s.offset[i] = static_cast<float>(static_cast<double>(vectors.dbias[c]) / m);
-      if constexpr (kFromX) s.bias[i] = vectors.bias[c];
-    }
-    return s;
+  __device__ void Prepare(int64_t, int64_t c, float (&factors)[kFactors]) const {
+    factors[1] = Factor(vectors.scale[c], vectors.var[c], vectors.epsilon);
+    if (from[1] == nullptr) return;
+    const double inverse = InverseDeviation(vectors.var[c], vectors.epsilon);
+    factors[0] = vectors.mean[c];
+    factors[2] = static_cast<float>(inverse * static_cast<double>(vectors.dscale[c]) / m);
+    factors[3] = static_cast<float>(static_cast<double>(vectors.dbias[c]) / m);
+    if constexpr (kFromX) factors[4] = vectors.bias[c];
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
+  __device__ void Apply(const Factors<W, GradMap>& s, const float (&v)[kReads][W],
+                        int64_t at) const {
     float d[W];
 #pragma unroll
     for (int i = 0; i < W; ++i) {
       d[i] = v[0][i];
       if constexpr (kFromX) {
-        if (!Passes<T>(Normalized(v[1][i], s.mean[i], s.factor[i], s.bias[i]))) d[i] = 0;
+        if (!Passes<T>(Normalized(v[1][i], s[0][i], s[1][i], s[4][i]))) d[i] = 0;
       } else if constexpr (R > 2) {
         if (from[2] != nullptr && !(v[2][i] > 0)) d[i] = 0;
       }
-      if (from[1] != nullptr) d[i] -= fmaf(v[1][i] - s.mean[i], s.slope[i], s.offset[i]);
-      d[i] *= s.factor[i];
+      if (from[1] != nullptr) d[i] -= fmaf(v[1][i] - s[0][i], s[2][i], s[3][i]);
+      d[i] *= s[1][i];
     }
     StorePack<T, W>(d, dx + at);
   }

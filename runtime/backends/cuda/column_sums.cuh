@@ -37,7 +37,7 @@ struct RowSweeps {
   __host__ __device__ int64_t all_chunks() const { return sweeps * chunks; }
 };
 
-// f has Add<W>(state, v, row, at, float (&sums)[kTerms][W]), v as ForRows has them.
+// f has Add<W>(factors, v, row, at, float (&sums)[kTerms][W]), v as ForRows has them.
 // partial: [batch][sweep][chunk][kTerms][columns].
 template <int W, typename F>
 __global__ void __launch_bounds__(kThreads, kSumBlocksEach)
@@ -49,10 +49,11 @@ __global__ void __launch_bounds__(kThreads, kSumBlocksEach)
   const bool inside = column < shape.columns;
   const unsigned lane = threadIdx.y * blockDim.x + threadIdx.x;
   for (int64_t n = blockIdx.z; n < shape.batch; n += gridDim.z) {
+    Factors<W, F> factors;
+    PrepareColumns<W>(f, shape, n, factors);
     for (int64_t sweep = 0; sweep < cut.sweeps; ++sweep) {
       float sums[kTerms][W] = {};
       if (inside) {
-        const auto state = f.template Prepare<W>(n, column);
         const int64_t first = sweep * cut.slabs_each * cut.chunks + blockIdx.y;
         const int64_t behind = min(cut.slabs, (sweep + 1) * cut.slabs_each * cut.chunks);
         for (int64_t slab = first; slab < behind; slab += cut.chunks) {
@@ -60,7 +61,7 @@ __global__ void __launch_bounds__(kThreads, kSumBlocksEach)
           const int64_t end = min(shape.rows, begin + cut.slab_rows);
           ForRows<W>(f, shape, n, column, begin + threadIdx.y, end, blockDim.y,
                      [&](const float(&v)[F::kReads][W], int64_t row, int64_t at) {
-                       f.template Add<W>(state, v, row, at, sums);
+                       f.template Add<W>(factors, v, row, at, sums);
                      });
         }
       }
@@ -177,15 +178,11 @@ struct SumTerms {
   using Element = T;
   static constexpr int kTerms = 1;
   static constexpr int kReads = 1;
+  static constexpr int kPresent = 1;
+  static constexpr int kFactors = 0;
   const T* from[1];  // x
   template <int W>
-  struct State {};
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t) const {
-    return {};
-  }
-  template <int W>
-  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t, int64_t,
+  __device__ void Add(const Factors<W, SumTerms>&, const float (&v)[kReads][W], int64_t, int64_t,
                       float (&sums)[1][W]) const {
 #pragma unroll
     for (int i = 0; i < W; ++i) sums[0][i] += v[0][i];

@@ -5,7 +5,9 @@
 // What is computed is a functor F over the packs of W columns of a row:
 //   F::Element, F::kReads, from[kReads]  elements at the same place of kReads tensors, 0 where
 //                                        a pointer is null, are read for several rows ahead
-//   F::State<W>, Prepare<W>(n, column)   what holds for all rows of a column
+//   F::kPresent                          so many of them, the first ones, are never null
+//   F::kFactors, Prepare(n, column, float (&factors)[kFactors])
+//                                        what holds for all rows of a column
 #pragma once
 
 #include "runtime/backends/cuda/device.cuh"
@@ -71,19 +73,20 @@ template <int W, typename F>
 struct ColumnPacks {
   using Element = typename F::Element;
   Pack<Element, W> packs[F::kReads];
+  __device__ static bool IsThere(const F& f, int r) {
+    return r < F::kPresent || f.from[r] != nullptr;
+  }
   __device__ void Fetch(const F& f, int64_t at) {
 #pragma unroll
     for (int r = 0; r < F::kReads; ++r) {
-      if (f.from[r] != nullptr) {
-        packs[r] = *reinterpret_cast<const Pack<Element, W>*>(f.from[r] + at);
-      }
+      if (IsThere(f, r)) packs[r] = *reinterpret_cast<const Pack<Element, W>*>(f.from[r] + at);
     }
   }
   __device__ void Widen(const F& f, float (&v)[F::kReads][W]) const {
 #pragma unroll
     for (int r = 0; r < F::kReads; ++r) {
 #pragma unroll
-      for (int i = 0; i < W; ++i) v[r][i] = f.from[r] != nullptr ? Load(packs[r].v[i]) : 0.0F;
+      for (int i = 0; i < W; ++i) v[r][i] = IsThere(f, r) ? Load(packs[r].v[i]) : 0.0F;
     }
   }
 };
@@ -98,37 +101,72 @@ template <int W, typename F, typename Use>
 __device__ void ForRows(const F& f, const ColumnShape& shape, int64_t n, int64_t column,
                         int64_t begin, int64_t end, int64_t step, const Use& use) {
   constexpr int kAhead = kRowsAhead<F>;
-  for (int64_t first = begin; first < end; first += kAhead * step) {
+  const int64_t stride = step * shape.columns;
+  int64_t at = shape.At(n, begin, column);
+  const auto rows = [&](int64_t first, auto all_inside) {
     ColumnPacks<W, F> ahead[kAhead];
 #pragma unroll
     for (int k = 0; k < kAhead; ++k) {
-      const int64_t row = first + k * step;
-      if (row < end) ahead[k].Fetch(f, shape.At(n, row, column));
+      if (all_inside || first + k * step < end) ahead[k].Fetch(f, at + k * stride);
     }
 #pragma unroll
     for (int k = 0; k < kAhead; ++k) {
-      const int64_t row = first + k * step;
-      if (row >= end) break;
+      if (!all_inside && first + k * step >= end) break;
       float v[F::kReads][W];
       ahead[k].Widen(f, v);
-      use(v, row, shape.At(n, row, column));
+      use(v, first + k * step, at + k * stride);
+    }
+    at += kAhead * stride;
+  };
+  int64_t first = begin;
+  for (; first + (kAhead - 1) * step < end; first += kAhead * step) rows(first, std::true_type{});
+  if (first < end) rows(first, std::false_type{});
+}
+
+// The factors of a thread's columns.
+template <int W, typename F>
+using Factors = float[F::kFactors > 0 ? F::kFactors : 1][W];
+
+// A thread prepares one column and takes those of its pack from its neighbours: one after the
+// other would take longer than many rows.
+// REQUIRES: all threads of the block call it; blockDim.x is at most 32.
+template <int W, typename F>
+__device__ void PrepareColumns(const F& f, const ColumnShape& shape, int64_t n,
+                               Factors<W, F>& factors) {
+  if constexpr (F::kFactors > 0) {
+    alignas(sizeof(float) * W) __shared__ float shared[F::kFactors][32 * W];
+    const int64_t first = int64_t{blockIdx.x} * blockDim.x * W;
+    __syncthreads();  // Of an earlier call, all have read.
+    for (unsigned c = threadIdx.y * blockDim.x + threadIdx.x; c < blockDim.x * W; c += kThreads) {
+      if (first + c >= shape.columns) break;
+      float own[F::kFactors];
+      f.Prepare(n, first + c, own);
+#pragma unroll
+      for (int k = 0; k < F::kFactors; ++k) shared[k][c] = own[k];
+    }
+    __syncthreads();
+#pragma unroll
+    for (int k = 0; k < F::kFactors; ++k) {
+      LoadPack<float, W>(&shared[k][threadIdx.x * W], factors[k]);
     }
   }
 }
 
-// f has Apply<W>(state, v, at), v as ForRows has them.
+// f has Apply<W>(factors, v, at), v as ForRows has them.
 template <int W, typename F>
-__global__ void MapColumnsKernel(F f, ColumnShape shape, int64_t chunk_rows) {
+__global__ void __launch_bounds__(kThreads, 2)
+    MapColumnsKernel(F f, ColumnShape shape, int64_t chunk_rows) {
   const int64_t column = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * W;
-  if (column >= shape.columns) return;
   for (int64_t n = blockIdx.z; n < shape.batch; n += gridDim.z) {
-    const auto state = f.template Prepare<W>(n, column);
+    Factors<W, F> factors;
+    PrepareColumns<W>(f, shape, n, factors);
+    if (column >= shape.columns) continue;
     for (int64_t first = blockIdx.y * chunk_rows; first < shape.rows;
          first += gridDim.y * chunk_rows) {
       const int64_t end = min(shape.rows, first + chunk_rows);
       ForRows<W>(f, shape, n, column, first + threadIdx.y, end, blockDim.y,
                  [&](const float(&v)[F::kReads][W], int64_t, int64_t at) {
-                   f.template Apply<W>(state, v, at);
+                   f.template Apply<W>(factors, v, at);
                  });
     }
   }

@@ -33,25 +33,19 @@ template <typename T>
 struct SpreadMap {
   using Element = T;
   static constexpr int kReads = 1;
-  const T* from[1];  // Null: only dy is read.
+  static constexpr int kPresent = 0;
+  static constexpr int kFactors = 1;  // Of dx, all the same.
+  const T* from[1];                   // Null: only dy is read.
   ColumnShape shape;
   const T* dy;
   T* dx;
-  template <int W>
-  struct State {
-    float d[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t n, int64_t column) const {
-    State<W> s;
-    LoadPack<T, W>(dy + n * shape.columns + column, s.d);
-#pragma unroll
-    for (int i = 0; i < W; ++i) s.d[i] /= static_cast<float>(shape.rows);
-    return s;
+  __device__ void Prepare(int64_t n, int64_t column, float (&factors)[kFactors]) const {
+    factors[0] = Load(dy[n * shape.columns + column]) / static_cast<float>(shape.rows);
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, const float (&)[kReads][W], int64_t at) const {
-    StorePack<T, W>(s.d, dx + at);
+  __device__ void Apply(const Factors<W, SpreadMap>& d, const float (&)[kReads][W],
+                        int64_t at) const {
+    StorePack<T, W>(d[0], dx + at);
   }
 };
 

@@ -62,34 +62,27 @@ template <typename T>
 struct ApplyMap {
   using Element = T;
   static constexpr int kReads = 1;
-  const T* from[1];  // x
+  static constexpr int kPresent = 1;
+  static constexpr int kFactors = 3;  // mean, factor, bias
+  const T* from[1];                   // x
   Groups g;
   const float* scale;
   const float* bias;
   const float* means;
   const float* inverses;
   T* y;
-  template <int W>
-  struct State {
-    float mean[W], factor[W], bias[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t n, int64_t column) const {
-    State<W> s;
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      const int64_t group = n * g.groups + (column + i) / g.per_group();
-      s.mean[i] = means[group];
-      s.factor[i] = scale[column + i] * inverses[group];
-      s.bias[i] = bias[column + i];
-    }
-    return s;
+  __device__ void Prepare(int64_t n, int64_t column, float (&factors)[kFactors]) const {
+    const int64_t group = n * g.groups + column / g.per_group();
+    factors[0] = means[group];
+    factors[1] = scale[column] * inverses[group];
+    factors[2] = bias[column];
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
+  __device__ void Apply(const Factors<W, ApplyMap>& s, const float (&v)[kReads][W],
+                        int64_t at) const {
     float result[W];
 #pragma unroll
-    for (int i = 0; i < W; ++i) result[i] = fmaf(v[0][i] - s.mean[i], s.factor[i], s.bias[i]);
+    for (int i = 0; i < W; ++i) result[i] = fmaf(v[0][i] - s[0][i], s[1][i], s[2][i]);
     StorePack<T, W>(result, y + at);
   }
 };
@@ -100,32 +93,24 @@ struct GradTerms {
   using Element = T;
   static constexpr int kTerms = 2;
   static constexpr int kReads = 2;
-  const T* from[2];  // dy, x
+  static constexpr int kPresent = 2;
+  static constexpr int kFactors = 2;  // mean, inverse deviation
+  const T* from[2];                   // dy, x
   Groups g;
   const float* means;
   const float* inverses;
-  template <int W>
-  struct State {
-    float mean[W], inverse[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t n, int64_t column) const {
-    State<W> s;
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      const int64_t group = n * g.groups + (column + i) / g.per_group();
-      s.mean[i] = means[group];
-      s.inverse[i] = inverses[group];
-    }
-    return s;
+  __device__ void Prepare(int64_t n, int64_t column, float (&factors)[kFactors]) const {
+    const int64_t group = n * g.groups + column / g.per_group();
+    factors[0] = means[group];
+    factors[1] = inverses[group];
   }
   template <int W>
-  __device__ void Add(const State<W>& s, const float (&v)[kReads][W], int64_t, int64_t,
+  __device__ void Add(const Factors<W, GradTerms>& s, const float (&v)[kReads][W], int64_t, int64_t,
                       float (&sums)[2][W]) const {
 #pragma unroll
     for (int i = 0; i < W; ++i) {
       sums[0][i] += v[0][i];
-      sums[1][i] = fmaf(v[0][i], (v[1][i] - s.mean[i]) * s.inverse[i], sums[1][i]);
+      sums[1][i] = fmaf(v[0][i], (v[1][i] - s[0][i]) * s[1][i], sums[1][i]);
     }
   }
 };
@@ -165,38 +150,31 @@ template <typename T>
 struct GradMap {
   using Element = T;
   static constexpr int kReads = 2;
-  const T* from[2];  // dy, x
+  static constexpr int kPresent = 2;
+  static constexpr int kFactors = 5;  // mean, inverse deviation, scale, both averages
+  const T* from[2];                   // dy, x
   Groups g;
   const float* scale;
   const float* means;
   const float* inverses;
   const float* averages;
   T* dx;
-  template <int W>
-  struct State {
-    float scale[W], mean[W], inverse[W], sum[W], dot[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t n, int64_t column) const {
-    State<W> s;
-#pragma unroll
-    for (int i = 0; i < W; ++i) {
-      const int64_t group = n * g.groups + (column + i) / g.per_group();
-      s.scale[i] = scale[column + i];
-      s.mean[i] = means[group];
-      s.inverse[i] = inverses[group];
-      s.sum[i] = averages[2 * group];
-      s.dot[i] = averages[2 * group + 1];
-    }
-    return s;
+  __device__ void Prepare(int64_t n, int64_t column, float (&factors)[kFactors]) const {
+    const int64_t group = n * g.groups + column / g.per_group();
+    factors[0] = means[group];
+    factors[1] = inverses[group];
+    factors[2] = scale[column];
+    factors[3] = averages[2 * group];
+    factors[4] = averages[2 * group + 1];
   }
   template <int W>
-  __device__ void Apply(const State<W>& s, const float (&v)[kReads][W], int64_t at) const {
+  __device__ void Apply(const Factors<W, GradMap>& s, const float (&v)[kReads][W],
+                        int64_t at) const {
     float d[W];
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      const float xhat = (v[1][i] - s.mean[i]) * s.inverse[i];
-      d[i] = s.inverse[i] * (v[0][i] * s.scale[i] - s.sum[i] - xhat * s.dot[i]);
+      const float xhat = (v[1][i] - s[0][i]) * s[1][i];
+      d[i] = s[1][i] * (v[0][i] * s[2][i] - s[3][i] - xhat * s[4][i]);
     }
     StorePack<T, W>(d, dx + at);
   }

@@ -12,24 +12,19 @@ struct MomentTerms {
   using Element = T;
   static constexpr int kTerms = 2;
   static constexpr int kReads = 1;
-  const T* from[1];  // x
+  static constexpr int kPresent = 1;
+  static constexpr int kFactors = 1;  // The shift.
+  const T* from[1];                   // x
   ColumnShape shape;
-  template <int W>
-  struct State {
-    float shift[W];
-  };
-  template <int W>
-  __device__ State<W> Prepare(int64_t n, int64_t column) const {
-    State<W> state;
-    LoadPack<T, W>(from[0] + shape.At(n, 0, column), state.shift);
-    return state;
+  __device__ void Prepare(int64_t n, int64_t column, float (&factors)[kFactors]) const {
+    factors[0] = Load(from[0][shape.At(n, 0, column)]);
   }
   template <int W>
-  __device__ void Add(const State<W>& state, const float (&v)[kReads][W], int64_t, int64_t,
-                      float (&sums)[2][W]) const {
+  __device__ void Add(const Factors<W, MomentTerms>& shift, const float (&v)[kReads][W], int64_t,
+                      int64_t, float (&sums)[2][W]) const {
 #pragma unroll
     for (int i = 0; i < W; ++i) {
-      const float d = v[0][i] - state.shift[i];
+      const float d = v[0][i] - shift[0][i];
       sums[0][i] += d;
       sums[1][i] = fmaf(d, d, sums[1][i]);
     }

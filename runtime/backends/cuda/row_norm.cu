@@ -123,18 +123,14 @@ struct VectorTerms {
   using Element = T;
   static constexpr int kTerms = 2;
   static constexpr int kReads = 2;
+  static constexpr int kPresent = 2;
+  static constexpr int kFactors = 0;
   const T* from[2];  // dy, x
   const float* means;
   const float* inverses;
   template <int W>
-  struct State {};
-  template <int W>
-  __device__ State<W> Prepare(int64_t, int64_t) const {
-    return {};
-  }
-  template <int W>
-  __device__ void Add(const State<W>&, const float (&v)[kReads][W], int64_t row, int64_t,
-                      float (&sums)[2][W]) const {
+  __device__ void Add(const Factors<W, VectorTerms>&, const float (&v)[kReads][W], int64_t row,
+                      int64_t, float (&sums)[2][W]) const {
     const float mean = means != nullptr ? means[row] : 0;
 #pragma unroll
     for (int i = 0; i < W; ++i) {
