@@ -201,6 +201,7 @@ void Trainer::ScaleLoss() {
   executor_->SetScalar("loss_scale", loss_scale_.state().scale);
   if (micro_step_ > 0) return;
   overflow_.clear();
+  bad_loss_.clear();
   executor_->SetGradientTap({});
   if (!loss_scale_.IsLastChance()) return;
   executor_->SetGradientTap([this](const std::string& name, const Tensor& gradient) {
@@ -208,7 +209,7 @@ void Trainer::ScaleLoss() {
     const bool finite =
         std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
     if (!finite && overflow_.empty()) {
-      overflow_ = fmt::format("the gradient of {} on slide {}", name, MicroSlides());
+      overflow_ = fmt::format("the gradient of {} on slide {} overflows", name, MicroSlides());
     }
     return Status();
   });
@@ -223,14 +224,16 @@ Result<bool> Trainer::WasSkipped() const {
 Status Trainer::SkipStep(double step_loss) {
   const double scale = loss_scale_.state().scale;
   if (!loss_scale_.Skip()) {
-    WSI_ASSIGN_OR_RETURN(const std::vector<std::string> overflows, ranks_->Gather(overflow_));
-    for (const std::string& found : overflows) {
-      if (overflow_.empty()) overflow_ = found;
+    WSI_ASSIGN_OR_RETURN(const std::vector<std::string> reasons,
+                         ranks_->Gather(bad_loss_.empty() ? overflow_ : bad_loss_));
+    std::string reason;
+    for (const std::string& found : reasons) {
+      if (reason.empty()) reason = found;
     }
     return Agreed(NumericError(fmt::format(
-        "step {}: {} overflows at loss scale {}, after {} steps skipped in a row; try --precision "
-        "bf16, or resume with a lower --learning-rate",
-        state_.step + 1, overflow_.empty() ? "the sum of the gradients" : overflow_, scale,
+        "step {}: {} at loss scale {}, after {} steps skipped in a row; try --precision bf16, or "
+        "resume with a lower --learning-rate",
+        state_.step + 1, reason.empty() ? "the sum of the gradients overflows" : reason, scale,
         loss_scale_.state().skipped_in_row)));
   }
   return Log(
@@ -242,6 +245,11 @@ Status Trainer::EndStep(double step_loss, double rate) {
   micro_loss_ = 0;
   const double scale = loss_scale_.state().scale;
   WSI_ASSIGN_OR_RETURN(const bool skipped, WasSkipped());
+  if (!std::isfinite(step_loss)) {
+    // A skipped step has changed no parameter, but statistics that took in what overflowed stay.
+    WSI_ASSIGN_OR_RETURN(const bool is_state_finite, IsStateFinite());
+    if (!skipped || !is_state_finite) return EndForLoss();
+  }
   if (skipped) return SkipStep(step_loss);
   ++state_.step;
   if (finite_flag_ >= 0) loss_scale_.Keep();
@@ -261,7 +269,9 @@ Status Trainer::EndEpoch() {
                           : std::numeric_limits<double>::quiet_NaN();
   summary_.last_loss = loss;
   if (state_.loss_count == 0 && ranks_->size() > 1) {
-    return Agreed(InvalidInput("some rank could read none of its slides"));
+    return Agreed(
+        InvalidInput("no step of the epoch has a loss: some rank could read none of its slides, or "
+                     "all overflow"));
   }
   Score score{.metric = -loss, .loss = loss};
   status_.Enter("validation", state_);

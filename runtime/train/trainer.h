@@ -74,9 +74,10 @@ class Trainer {
   // Trains to the end. When `stop` becomes true, finishes the step, saves a checkpoint and
   // returns kPreempted. All ranks return the same error; one that a rank alone has, and one of
   // the communicator, ends them all with kPeer's exit code, when status.json has been told
-  // rank, step and operation. kNumeric, naming step and slides, when the loss is not finite, and
-  // the first gradient too, when loss scaling does not end overflows: the last checkpoint is
-  // from before.
+  // rank, step and operation. kNumeric, naming step and slides, when the loss is not finite
+  // (with loss scaling: and the step was not skipped, or left its mark on running statistics),
+  // and the first gradient too, when loss scaling does not end overflows: the last checkpoint
+  // is from before.
   Result<TrainSummary> Run(const std::atomic<bool>& stop);
 
  private:
@@ -107,6 +108,9 @@ class Trainer {
   // One micro-step; false at the end of the epoch.
   Result<bool> MicroStep();
   Status ShareLoss(double loss);
+  // The error of a loss that is not finite, on all ranks.
+  Status EndForLoss();
+  Result<bool> IsStateFinite() const;
   void ScaleLoss();
   Result<bool> WasSkipped() const;
   Status EndStep(double step_loss, double rate);
@@ -151,6 +155,7 @@ class Trainer {
   double micro_loss_ = 0;
   std::vector<int64_t> micro_rows_;  // Of the current micro-step.
   std::string overflow_;             // What overflowed first in a step that must not be skipped.
+  std::string bad_loss_;             // This rank's loss, where the step has one that is not finite.
 };
 
 }  // namespace wsi

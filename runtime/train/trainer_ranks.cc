@@ -1,6 +1,7 @@
 // What the ranks of a run do together between the executor's runs.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cmath>
@@ -126,21 +127,42 @@ Status Trainer::ShareLoss(double loss) {
   for (const std::string& of_rank : all) {
     WSI_CHECK(of_rank.size() == sizeof(own));
     std::memcpy(own.data(), of_rank.data(), sizeof(own));
-    is_finite = is_finite && std::isfinite(own[0]);
     must_stop_ = must_stop_ || own[1] != 0;
+    micro_loss_ += own[0];
+    if (!std::isfinite(own[0])) {
+      is_finite = false;
+      continue;
+    }
     state_.loss_sum += own[0];
     ++state_.loss_count;
-    micro_loss_ += own[0];
   }
-  if (is_finite) return {};
-  Status status;
   if (!std::isfinite(loss)) {
-    status = NumericError(
-        fmt::format("step {}: the loss is {} on slide {}; resume with a lower --learning-rate{}",
-                    state_.step + 1, loss, MicroSlides(),
-                    executor_->plan().precision() == "fp16" ? ", or try --precision bf16" : ""));
+    bad_loss_ = fmt::format("the loss is {} on slide {}", loss, MicroSlides());
   }
-  return Agreed(Agree(*ranks_, status));
+  return is_finite || finite_flag_ >= 0 ? Status() : EndForLoss();
+}
+
+Status Trainer::EndForLoss() {
+  if (bad_loss_.empty()) return Agreed(Agree(*ranks_, Status()));
+  return Agreed(Agree(
+      *ranks_, NumericError(fmt::format(
+                   "step {}: {}; resume with a lower --learning-rate{}", state_.step + 1, bad_loss_,
+                   executor_->plan().precision() == "fp16" ? ", or try --precision bf16" : ""))));
+}
+
+// Running statistics and whatever else a step leaves behind, on every rank.
+Result<bool> Trainer::IsStateFinite() const {
+  std::array<int64_t, 1> is_bad = {0};
+  for (int i = 0; i < executor_->plan().persistents_size(); ++i) {
+    WSI_ASSIGN_OR_RETURN(const Tensor tensor, executor_->ReadPersistent(i));
+    if (tensor.dtype() != DType::kF32 && tensor.dtype() != DType::kF64) continue;
+    const std::vector<double> values = tensor.ToDoubles();
+    const bool finite =
+        std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); });
+    if (!finite) is_bad[0] = 1;
+  }
+  WSI_RETURN_IF_ERROR(ranks_->Max(is_bad));
+  return is_bad[0] == 0;
 }
 
 }  // namespace wsi

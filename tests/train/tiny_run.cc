@@ -19,16 +19,11 @@ std::string TinyGraph(const TinyModel& model) {
 graph "tiny"
 %x : f32[{0},3,16,16] input
 %w : f32[4,3,3,3] parameter tensor "conv.weight"
-%s : f32[4] parameter tensor "bn.weight"
-%b : f32[4] parameter tensor "bn.bias"
-%m : f32[4] state tensor "bn.running_mean"
-%v : f32[4] state tensor "bn.running_var"
-%f : f32[2,4] parameter tensor "fc.weight"
+{5}%f : f32[2,4] parameter tensor "fc.weight"
 %g : f32[2] parameter tensor "fc.bias"
 
 %c : f32[{0},4,8,8] = Conv(%x, %w) {{dilations=[1, 1], group=1, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2]}} forward "conv"
-%n : f32[{0},4,8,8] = BatchNormalization(%c, %s, %b, %m, %v) {{epsilon=0.001, momentum=0.9, training_mode=1}} forward "bn"
-%r : f32[{0},4,8,8] = Relu(%n) forward "relu"
+{3}%r : f32[{0},4,8,8] = Relu({4}) forward "relu"
 %p : f32[{0},4] = ReduceMean(%r) {{axes=[2, 3], keepdims=0}} forward "pool"
 {1}%y : f32[{0},2] = Gemm({2}, %f, %g) {{alpha=1.0, beta=1.0, transA=0, transB=1}} forward "fc"
 
@@ -36,8 +31,18 @@ outputs %y
 )";
   const std::string dropout = fmt::format(
       "%d : f32[{},4] = Dropout(%p) {{ratio=0.5, seed_id=5}} forward \"dropout\"\n", model.batch);
+  constexpr std::string_view kNormValues = R"(%s : f32[4] parameter tensor "bn.weight"
+%b : f32[4] parameter tensor "bn.bias"
+%m : f32[4] state tensor "bn.running_mean"
+%v : f32[4] state tensor "bn.running_var"
+)";
+  const std::string norm = fmt::format(
+      "%n : f32[{},4,8,8] = BatchNormalization(%c, %s, %b, %m, %v) {{epsilon=0.001, momentum=0.9, "
+      "training_mode=1}} forward \"bn\"\n",
+      model.batch);
   return fmt::format(fmt::runtime(kText), model.batch, model.dropout ? dropout : "",
-                     model.dropout ? "%d" : "%p");
+                     model.dropout ? "%d" : "%p", model.norm ? norm : "", model.norm ? "%n" : "%c",
+                     model.norm ? kNormValues : "");
 }
 
 void AddWeights(TensorStore& store, float stretch) {

@@ -20,6 +20,7 @@ namespace wsi {
 struct TinyModel {
   int64_t batch = 1;
   bool dropout = false;
+  bool norm = true;
   OptimizerOptions optimizer = {};
   DType precision = DType::kF32;
   bool loss_scale = false;  // Also beside fp32, where no power of two changes anything.
@@ -28,7 +29,7 @@ struct TinyModel {
   float stretch = 1;
 };
 
-// Compiles image[batch,3,16,16] -> Conv -> BatchNormalization -> Relu -> mean -> [Dropout] ->
+// Compiles image[batch,3,16,16] -> Conv -> [BatchNormalization] -> Relu -> mean -> [Dropout] ->
 // Gemm -> scores[batch,2] with cross-entropy.
 Status WriteTinyPlan(const std::string& path, const TinyModel& model);
 

@@ -3,12 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "runtime/plan/plan.pb.h"
+#include "runtime/slides/tiff_pyramid.h"
 #include "tests/train/faulty_file_ops.h"
 #include "tests/train/tiny_run.h"
 
@@ -171,6 +175,55 @@ TEST_F(TrainerTest, ALossThatIsNotFiniteNamesStepAndSlide) {
   const Result<TrainerState> state = store.Load(**store.Latest(), *tiny.executor);
   ASSERT_TRUE(state.ok());
   EXPECT_EQ(state->step, 1);
+}
+
+// A gray slide and a white one, whose activations are beyond half precision's 65504.
+class ForwardOverflowTest : public TrainerTest {
+ protected:
+  Manifest MakeGrayAndWhite() {
+    Manifest manifest = MakeTinySlides(folder_, 2);
+    for (size_t i = 0; i < manifest.rows.size(); ++i) {
+      const uint8_t level = i == 0 ? 128 : 255;
+      const Status status = WritePyramid(
+          manifest.rows[i].path, {.width = 128, .height = 128, .force = true},
+          [&](int64_t, int64_t, std::span<uint8_t> rgb) { std::ranges::fill(rgb, level); });
+      EXPECT_TRUE(status.ok()) << status.message();
+    }
+    return manifest;
+  }
+  // Every weight 3000: a white pixel, about 2.4 when normalised, is beyond 65504 behind 12 taps.
+  Result<TrainSummary> Train(const Manifest& manifest, TinyExecutor& tiny) {
+    tiny.Fill(false, 3000);
+    TrainOptions options = Options();
+    options.epochs = 2;
+    options.schedule.base_rate = 0;
+    std::filesystem::create_directories(options.run_dir);
+    WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer,
+                         Trainer::Make(tiny.executor.get(), &manifest, {0, 1}, {}, options));
+    return trainer->Run(false);
+  }
+};
+
+TEST_F(ForwardOverflowTest, IsSkippedAsAGradientsIs) {
+  WritePlanOf({.norm = false, .precision = DType::kF16, .loss_scale = true});
+  TinyExecutor tiny = TinyExecutor::Make(plan_);
+  const Result<TrainSummary> summary = Train(MakeGrayAndWhite(), tiny);
+  ASSERT_TRUE(summary.ok()) << summary.status().message();
+  EXPECT_EQ(summary->state.step, 2);  // The gray slide's, in two epochs.
+  EXPECT_TRUE(std::isfinite(summary->last_loss));
+  const auto skips = Events("skip");
+  ASSERT_EQ(skips.size(), 2U);
+  EXPECT_TRUE(skips[0].at("loss").is_null());
+  EXPECT_EQ(skips[0].at("loss_scale"), 65536);
+  EXPECT_EQ(skips[1].at("loss_scale"), 32768);
+}
+
+TEST_F(ForwardOverflowTest, EndsTheRunWhereStatisticsTookItIn) {
+  WritePlanOf({.precision = DType::kF16, .loss_scale = true});
+  TinyExecutor tiny = TinyExecutor::Make(plan_);
+  const Result<TrainSummary> summary = Train(MakeGrayAndWhite(), tiny);
+  EXPECT_EQ(summary.status().code(), ErrorCode::kNumeric);
+  EXPECT_THAT(summary.status().message(), testing::HasSubstr("on slide slide-1"));
 }
 
 // At rate 0 the one slide's loss stays, while the running statistics go on.
