@@ -3,7 +3,8 @@ wsi_add_test(cuda_backend_test SOURCES cuda_backend_test.cc LIBS wsi_backend_cud
 wsi_add_test(cuda_ranks_test SOURCES cuda_ranks_test.cc LIBS wsi_backend_cuda)
 if(WSI_HAVE_CUDA)
   wsi_add_test(cuda_source_test
-    SOURCES cuda_engine_cache_test.cc cuda_kernel_table_test.cc cuda_source_test.cc
+    SOURCES cuda_engine_cache_test.cc cuda_kernel_table_test.cc cuda_product_parts_test.cc
+            cuda_source_test.cc
     LIBS wsi_backend_cuda wsi_ops wsi_ir wsi_base)
   target_include_directories(cuda_source_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
   add_library(wsi_large_memory STATIC large_memory.cu)

@@ -1,191 +1,14 @@
-// Matrix products by cuBLASLt, sums in fp32 (fp64 for fp64). cuBLASLt's matrices have
-// columns in one piece: a row-major one is its own transpose there, so that
-//   y = a b  is computed as  y' = b' a'.
-#include "runtime/backends/cuda/linear.h"
-
-#include <fmt/format.h>
-
+// Matrix products by cuBLASLt, in the parts of product_parts.h.
 #include <algorithm>
 #include <array>
+#include <map>
 #include <vector>
 
 #include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/long_product.h"
 #include "runtime/backends/cuda/merged_axes.h"
 
 namespace wsi::cuda {
-namespace {
-
-constexpr Bytes kWorkspace = Bytes{32} << 20;
-
-Status ToStatus(cublasStatus_t status, const char* call) {
-  if (status == CUBLAS_STATUS_SUCCESS) return {};
-  return DeviceError(fmt::format("cuBLASLt: {}: error {}", call, static_cast<int>(status)));
-}
-
-cudaDataType_t CudaType(DType dtype) {
-  switch (dtype) {
-    case DType::kF16: return CUDA_R_16F;
-    case DType::kBF16: return CUDA_R_16BF;
-    case DType::kF64: return CUDA_R_64F;
-    default: return CUDA_R_32F;
-  }
-}
-
-// Row-major: rows x columns, in `count` copies `stride` elements apart.
-struct Matrix {
-  int64_t rows = 1;
-  int64_t columns = 1;
-  bool transposed = false;
-  int64_t count = 1;
-  int64_t stride = 0;
-};
-
-}  // namespace
-
-// One product, with everything that cuBLASLt wants to know of it.
-class Product {
- public:
-  Product(const CublasLtLibrary& library, cublasLtHandle_t handle)
-      : library_(library), handle_(handle) {}
-  ~Product() {
-    for (cublasLtMatrixLayout_t layout : {a_, b_, y_}) {
-      if (layout != nullptr) library_.cublasLtMatrixLayoutDestroy(layout);
-    }
-    if (description_ != nullptr) library_.cublasLtMatmulDescDestroy(description_);
-  }
-  Product(const Product&) = delete;
-  Product& operator=(const Product&) = delete;
-
-  // y = alpha * a b + beta * y
-  Status Prepare(const Matrix& a, const Matrix& b, const Matrix& y, DType type, DType result,
-                 double alpha, double beta) {
-    wide_ = type == DType::kF64;
-    SetScalar(alpha_, alpha);
-    SetScalar(beta_, beta);
-    WSI_RETURN_IF_ERROR(ToStatus(library_.cublasLtMatmulDescCreate(
-                                     &description_, wide_ ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F,
-                                     wide_ ? CUDA_R_64F : CUDA_R_32F),
-                                 "description"));
-    WSI_RETURN_IF_ERROR(SetTranspose(CUBLASLT_MATMUL_DESC_TRANSA, b.transposed));
-    WSI_RETURN_IF_ERROR(SetTranspose(CUBLASLT_MATMUL_DESC_TRANSB, a.transposed));
-    WSI_RETURN_IF_ERROR(MakeLayout(b, type, &b_));
-    WSI_RETURN_IF_ERROR(MakeLayout(a, type, &a_));
-    WSI_RETURN_IF_ERROR(MakeLayout(y, result, &y_));
-    return ChooseAlgorithm({&b, &a, &y}, type, result);
-  }
-
-  Status Run(const std::byte* a, const std::byte* b, std::byte* y, std::byte* workspace,
-             cudaStream_t stream) const {
-    return ToStatus(library_.cublasLtMatmul(handle_, description_, alpha_.data(), b, b_, a, a_,
-                                            beta_.data(), y, y_, y, y_, &algorithm_, workspace,
-                                            static_cast<size_t>(kWorkspace), stream),
-                    "product");
-  }
-
- private:
-  // In the type of the scale.
-  void SetScalar(std::array<double, 1>& to, double value) const {
-    to[0] = value;
-    const auto narrow = static_cast<float>(value);
-    if (!wide_)
-      std::copy_n(reinterpret_cast<const char*>(&narrow), sizeof(narrow),
-                  reinterpret_cast<char*>(to.data()));
-  }
-  Status SetTranspose(cublasLtMatmulDescAttributes_t name, bool transposed) {
-    const cublasOperation_t operation = transposed ? CUBLAS_OP_T : CUBLAS_OP_N;
-    return ToStatus(
-        library_.cublasLtMatmulDescSetAttribute(description_, name, &operation, sizeof(operation)),
-        "transpose");
-  }
-  // `m` as stored: its rows are cuBLASLt's columns.
-  Status MakeLayout(const Matrix& m, DType dtype, cublasLtMatrixLayout_t* layout) {
-    WSI_RETURN_IF_ERROR(ToStatus(library_.cublasLtMatrixLayoutCreate(
-                                     layout, CudaType(dtype), static_cast<uint64_t>(m.columns),
-                                     static_cast<uint64_t>(m.rows), m.columns),
-                                 "layout"));
-    const auto count = static_cast<int32_t>(m.count);
-    WSI_RETURN_IF_ERROR(
-        ToStatus(library_.cublasLtMatrixLayoutSetAttribute(
-                     *layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof(count)),
-                 "batch"));
-    return ToStatus(
-        library_.cublasLtMatrixLayoutSetAttribute(
-            *layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &m.stride, sizeof(m.stride)),
-        "batch stride");
-  }
-
-  Status ChooseAlgorithm(const std::array<const Matrix*, 3>& matrices, DType type, DType result) {
-    cublasLtMatmulPreference_t preference = nullptr;
-    WSI_RETURN_IF_ERROR(
-        ToStatus(library_.cublasLtMatmulPreferenceCreate(&preference), "preference"));
-    Status status = SetPreference(preference, matrices, type, result);
-    cublasLtMatmulHeuristicResult_t found{};
-    int count = 0;
-    if (status.ok()) {
-      status = ToStatus(library_.cublasLtMatmulAlgoGetHeuristic(handle_, description_, b_, a_, y_,
-                                                                y_, preference, 1, &found, &count),
-                        "choice of algorithm");
-    }
-    library_.cublasLtMatmulPreferenceDestroy(preference);
-    WSI_RETURN_IF_ERROR(status);
-    if (count == 0) return DeviceError("cuBLASLt has no algorithm for it");
-    algorithm_ = found.algo;
-    return {};
-  }
-
-  Status SetPreference(cublasLtMatmulPreference_t preference,
-                       const std::array<const Matrix*, 3>& matrices, DType type, DType result) {
-    const auto set = [&](cublasLtMatmulPreferenceAttributes_t name, const auto& value) {
-      return ToStatus(
-          library_.cublasLtMatmulPreferenceSetAttribute(preference, name, &value, sizeof(value)),
-          "preference");
-    };
-    WSI_RETURN_IF_ERROR(
-        set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kWorkspace)));
-    constexpr std::array<cublasLtMatmulPreferenceAttributes_t, 3> kNames = {
-        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
-        CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
-    for (size_t i = 0; i < kNames.size(); ++i) {
-      // Matrices of a batch begin where the one before them ends.
-      const Bytes size =
-          matrices[i]->rows * matrices[i]->columns * DTypeBytes(i == 2 ? result : type);
-      uint32_t alignment = 256;
-      while (size % alignment != 0) alignment /= 2;
-      WSI_RETURN_IF_ERROR(set(kNames[i], alignment));
-      if (i == 2) {
-        WSI_RETURN_IF_ERROR(set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment));
-      }
-    }
-    return {};
-  }
-
-  const CublasLtLibrary& library_;
-  cublasLtHandle_t handle_;
-  cublasLtMatmulDesc_t description_ = nullptr;
-  cublasLtMatrixLayout_t a_ = nullptr;
-  cublasLtMatrixLayout_t b_ = nullptr;
-  cublasLtMatrixLayout_t y_ = nullptr;
-  cublasLtMatmulAlgo_t algorithm_{};
-  bool wide_ = false;
-  std::array<double, 1> alpha_{};
-  std::array<double, 1> beta_{};
-};
-
-CublasLt::~CublasLt() {
-  if (handle_ != nullptr) library_->cublasLtDestroy(handle_);
-}
-
-Status CublasLt::Open() {
-  if (handle_ != nullptr) return {};
-  WSI_ASSIGN_OR_RETURN(library_, CublasLtLibrary::Open());
-  return ToStatus(library_->cublasLtCreate(&handle_), "cublasLtCreate");
-}
-
-Result<std::unique_ptr<Product>> CublasLt::MakeProduct() {
-  WSI_RETURN_IF_ERROR(Open());
-  return std::make_unique<Product>(*library_, handle_);
-}
-
 namespace {
 
 // Checks that one operand's type is the other's, and the result's that or f32.
@@ -195,27 +18,104 @@ void CheckTypes(LaunchCheck& check) {
   if (check.output_type(0) != DType::kF32) check.OutputIs(0, check.input_type(0));
 }
 
-// Where a, b and y of each product of a launch begin, in bytes.
-using Batches = std::vector<std::array<Bytes, 3>>;
+// Products of up to kMostTerms terms.
+class ShortProduct final : public Kernel {
+ public:
+  ShortProduct(const ProductProblem& problem, std::vector<CopyPlace> places, Context& context)
+      : problem_(problem), places_(std::move(places)), context_(context) {}
 
-KernelResult MakeProductKernel(const LaunchSpec& launch, std::unique_ptr<Product> product,
-                               Batches batches, std::unique_ptr<Kernel> addend, Context& context) {
-  WSI_RETURN_IF_ERROR(context.scratch.Require(kWorkspace));
+  Status Prepare() {
+    for (const ProductPart& part : CutResult(problem_.shape)) {
+      const PartShape p = ShapeOf(problem_.shape, part);
+      int64_t copy = 0;
+      for (const int64_t copies : CutCopies(problem_.shape.y.count)) {
+        WSI_ASSIGN_OR_RETURN(const Product* product, ProductOf(p.shape, copies));
+        const auto place = [&](const Matrix& m, int64_t at, DType dtype) {
+          return (copy * m.stride + at) * DTypeBytes(dtype);
+        };
+        steps_.push_back({product,
+                          {.a = place(p.shape.a, p.a, problem_.type),
+                           .b = place(p.shape.b, p.b, problem_.type),
+                           .y = place(p.shape.y, p.y, problem_.result)}});
+        copy += copies;
+      }
+    }
+    return context_.scratch.Require(kProductWorkspace);
+  }
+
+  Status Run(const LaunchArguments& a) override {
+    for (const CopyPlace& place : places_) {
+      for (const Step& step : steps_) {
+        WSI_RETURN_IF_ERROR(step.product->Run(a.inputs[0] + place.a + step.at.a,
+                                              a.inputs[1] + place.b + step.at.b,
+                                              a.outputs[0] + place.y + step.at.y,
+                                              context_.scratch.at<std::byte>(0), context_.stream));
+      }
+    }
+    return {};
+  }
+
+ private:
+  struct Step {
+    const Product* product = nullptr;
+    CopyPlace at;
+  };
+
+  Result<const Product*> ProductOf(ProductShape shape, int64_t copies) {
+    std::unique_ptr<Product>& product = products_[{shape.M(), shape.N(), copies}];
+    if (product == nullptr) {
+      WSI_ASSIGN_OR_RETURN(product, context_.cublas.MakeProduct());
+      shape.a.count = shape.b.count = shape.y.count = copies;
+      WSI_RETURN_IF_ERROR(product->Prepare(shape.a, shape.b, shape.y, problem_.type,
+                                           problem_.result, problem_.alpha, problem_.beta));
+    }
+    return product.get();
+  }
+
+  ProductProblem problem_;
+  std::vector<CopyPlace> places_;
+  Context& context_;
+  std::map<std::array<int64_t, 3>, std::unique_ptr<Product>> products_;  // By M, N, copies.
+  std::vector<Step> steps_;
+};
+
+// Of all copies one by one: where those of each place are.
+std::vector<CopyPlace> SingleCopies(const ProductProblem& p, const std::vector<CopyPlace>& places) {
+  const Bytes element = DTypeBytes(p.type);
+  std::vector<CopyPlace> singles;
+  for (const CopyPlace& place : places) {
+    for (int64_t i = 0; i < p.shape.y.count; ++i) {
+      singles.push_back({place.a + i * p.shape.a.stride * element,
+                         place.b + i * p.shape.b.stride * element,
+                         place.y + i * p.shape.y.stride * DTypeBytes(p.result)});
+    }
+  }
+  return singles;
+}
+
+KernelResult MakeProducts(const ProductProblem& p, std::vector<CopyPlace> places,
+                          Context& context) {
+  if (IsLong(p)) return MakeLongProduct(p, SingleCopies(p, places), context);
+  auto kernel = std::make_unique<ShortProduct>(p, std::move(places), context);
+  WSI_RETURN_IF_ERROR(kernel->Prepare());
+  return std::unique_ptr<Kernel>(std::move(kernel));
+}
+
+// Runs `addend`, where there is one, with input 2, then `products`.
+KernelResult MakeProductKernel(const LaunchSpec& launch, const ProductProblem& problem,
+                               std::vector<CopyPlace> places, std::unique_ptr<Kernel> addend,
+                               Context& context) {
   if (launch.outputs[0].shape.ElementCount() == 0) {
     return MakeKernel([](const LaunchArguments&) {});
   }
-  return MakeKernel([product = std::move(product), batches = std::move(batches),
-                     addend = std::move(addend), &context](const LaunchArguments& a) -> Status {
-    if (addend != nullptr) {
-      const std::array<const std::byte*, 1> inputs = {a.inputs[2]};
-      WSI_RETURN_IF_ERROR(addend->Run({.inputs = inputs, .outputs = a.outputs}));
-    }
-    for (const auto& at : batches) {
-      WSI_RETURN_IF_ERROR(product->Run(a.inputs[0] + at[0], a.inputs[1] + at[1],
-                                       a.outputs[0] + at[2], context.scratch.at<std::byte>(0),
-                                       context.stream));
-    }
-    return {};
+  KernelResult products = MakeProducts(problem, std::move(places), context);
+  if (!products.ok()) return products.status().WithContext(FaultText(launch, "no product"));
+  if (addend == nullptr) return products;
+  return MakeKernel([products = *std::move(products),
+                     addend = std::move(addend)](const LaunchArguments& a) -> Status {
+    const std::array<const std::byte*, 1> inputs = {a.inputs[2]};
+    WSI_RETURN_IF_ERROR(addend->Run({.inputs = inputs, .outputs = a.outputs}));
+    return products->Run(a);
   });
 }
 
@@ -241,8 +141,15 @@ Shape AsMatrix(const Shape& shape, bool row) {
   return row ? Shape{1, shape[0]} : Shape{shape[0], 1};
 }
 
-Matrix LastTwo(const Shape& shape, bool transposed) {
-  return {.rows = shape[-2], .columns = shape[-1], .transposed = transposed};
+// The last two axes. Copies begin where the ones before them end.
+Matrix LastTwo(const Shape& shape, bool transposed, DType dtype) {
+  Matrix m = {.rows = shape[-2],
+              .columns = shape[-1],
+              .transposed = transposed,
+              .leading = std::max<int64_t>(shape[-1], 1)};
+  const Bytes size = m.rows * m.columns * DTypeBytes(dtype);
+  while (size % m.alignment != 0) m.alignment /= 2;
+  return m;
 }
 int64_t RowsOf(const Matrix& m) { return m.transposed ? m.columns : m.rows; }
 int64_t ColumnsOf(const Matrix& m) { return m.transposed ? m.rows : m.columns; }
@@ -255,8 +162,9 @@ KernelResult CompileGemm(const LaunchSpec& launch, Context& context) {
   check.Require(check.input(0).rank() == 2 && check.input(1).rank() == 2, "wants matrices");
   CheckTypes(check);
   WSI_RETURN_IF_ERROR(check.status());
-  const Matrix a = LastTwo(check.input(0), check.Flag("transA"));
-  const Matrix b = LastTwo(check.input(1), check.Flag("transB"));
+  const DType type = check.input_type(0);
+  const Matrix a = LastTwo(check.input(0), check.Flag("transA"), type);
+  const Matrix b = LastTwo(check.input(1), check.Flag("transB"), type);
   const double alpha = check.Float("alpha", 1);
   const double beta = check.HasInput(2) ? check.Float("beta", 1) : 0;
   const Shape result{RowsOf(a), ColumnsOf(b)};
@@ -273,14 +181,12 @@ KernelResult CompileGemm(const LaunchSpec& launch, Context& context) {
     }
   }
   WSI_RETURN_IF_ERROR(check.status());
-  WSI_ASSIGN_OR_RETURN(std::unique_ptr<Product> product, context.cublas.MakeProduct());
-  if (result.ElementCount() > 0) {
-    const Status prepared =
-        product->Prepare(a, b, {.rows = result[0], .columns = result[1]}, check.input_type(0),
-                         check.output_type(0), alpha, beta);
-    if (!prepared.ok()) return prepared.WithContext(FaultText(launch, "no product"));
-  }
-  return MakeProductKernel(launch, std::move(product), {{0, 0, 0}}, std::move(addend), context);
+  const ProductProblem problem = {.shape = {a, b, LastTwo(result, false, check.output_type(0))},
+                                  .type = type,
+                                  .result = check.output_type(0),
+                                  .alpha = alpha,
+                                  .beta = beta};
+  return MakeProductKernel(launch, problem, {CopyPlace()}, std::move(addend), context);
 }
 
 KernelResult CompileMatMul(const LaunchSpec& launch, Context& context) {
@@ -291,13 +197,15 @@ KernelResult CompileMatMul(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   const Shape left = AsMatrix(check.input(0), true);
   const Shape right = AsMatrix(check.input(1), false);
-  Matrix a = LastTwo(left, check.input(0).rank() > 1 && check.Flag("transA"));
-  Matrix b = LastTwo(right, check.input(1).rank() > 1 && check.Flag("transB"));
+  const DType type = check.input_type(0);
+  const DType result = check.output_type(0);
+  Matrix a = LastTwo(left, check.input(0).rank() > 1 && check.Flag("transA"), type);
+  Matrix b = LastTwo(right, check.input(1).rank() > 1 && check.Flag("transB"), type);
   check.Require(ColumnsOf(a) == RowsOf(b), "the inner sizes differ");
   check.Require(ColumnsOf(a) > 0, "the inner size is 0");
   WSI_ASSIGN_OR_RETURN(const Shape batch,
                        BroadcastShapes(WithoutLast(left, 2), WithoutLast(right, 2)));
-  Matrix y = {.rows = RowsOf(a), .columns = ColumnsOf(b)};
+  Matrix y = LastTwo({RowsOf(a), ColumnsOf(b)}, false, result);
   check.Require(check.output(0).ElementCount() == batch.ElementCount() * y.rows * y.columns,
                 "the output does not fit the product");
   WSI_RETURN_IF_ERROR(check.status());
@@ -306,16 +214,12 @@ KernelResult CompileMatMul(const LaunchSpec& launch, Context& context) {
   const MergedAxes axes = MergeAxes(batch, strides);
   // The innermost axis is cuBLASLt's batch; a product for each place of the others.
   const std::array<Matrix*, 3> matrices = {&a, &b, &y};
-  const std::array<Bytes, 3> elements = {DTypeBytes(check.input_type(0)),
-                                         DTypeBytes(check.input_type(0)),
-                                         DTypeBytes(check.output_type(0))};
+  const std::array<Bytes, 3> elements = {DTypeBytes(type), DTypeBytes(type), DTypeBytes(result)};
   for (size_t m = 0; m < 3; ++m) {
     matrices[m]->count = axes.sizes.back();
     matrices[m]->stride = axes.strides[m].back() * matrices[m]->rows * matrices[m]->columns;
   }
-  check.Require(axes.sizes.back() <= INT32_MAX, "has 2^31 matrices or more");
-  WSI_RETURN_IF_ERROR(check.status());
-  Batches batches;
+  std::vector<CopyPlace> places;
   const int64_t outer = axes.Count() / std::max<int64_t>(axes.sizes.back(), 1);
   for (int64_t i = 0; i < outer; ++i) {
     std::array<Bytes, 3> at{};
@@ -328,15 +232,11 @@ KernelResult CompileMatMul(const LaunchSpec& launch, Context& context) {
             along * axes.strides[m][axis] * matrices[m]->rows * matrices[m]->columns * elements[m];
       }
     }
-    batches.push_back(at);
+    places.push_back({at[0], at[1], at[2]});
   }
-  WSI_ASSIGN_OR_RETURN(std::unique_ptr<Product> product, context.cublas.MakeProduct());
-  if (check.output(0).ElementCount() > 0) {
-    const Status prepared =
-        product->Prepare(a, b, y, check.input_type(0), check.output_type(0), 1, 0);
-    if (!prepared.ok()) return prepared.WithContext(FaultText(launch, "no product"));
-  }
-  return MakeProductKernel(launch, std::move(product), std::move(batches), nullptr, context);
+  const ProductProblem problem = {
+      .shape = {a, b, y}, .type = type, .result = result, .alpha = 1, .beta = 0};
+  return MakeProductKernel(launch, problem, std::move(places), nullptr, context);
 }
 
 }  // namespace wsi::cuda
