@@ -93,9 +93,10 @@ std::vector<LaunchCase> CasesOf(Backend* backend, DType type, int64_t divisor) {
 
 }  // namespace
 
-Result<plan::Rates> Calibrate(Backend* backend, const CalibrateOptions& options,
+Result<Calibration> Calibrate(Backend* backend, const CalibrateOptions& options,
                               const plan::Rates& otherwise) {
-  plan::Rates rates;
+  Calibration calibration;
+  plan::Rates& rates = calibration.rates;
   rates.set_device(options.device);
   WSI_ASSIGN_OR_RETURN(const std::unique_ptr<Lane> compute, backend->MakeLane("compute"));
   WSI_ASSIGN_OR_RETURN(const double launch, MeasureLaunchSeconds(backend, compute.get()));
@@ -108,6 +109,7 @@ Result<plan::Rates> Calibrate(Backend* backend, const CalibrateOptions& options,
     samples.insert(samples.end(), measured.begin(), measured.end());
   }
   FitOperators(samples, &rates);
+  for (const LaunchSample& sample : samples) calibration.seconds += sample.seconds;
   WSI_RETURN_IF_ERROR(MeasureCopies(backend, kCopyBytes / options.divisor, &rates));
   rates.set_read_bytes(otherwise.read_bytes());
   rates.set_write_bytes(otherwise.write_bytes());
@@ -115,7 +117,7 @@ Result<plan::Rates> Calibrate(Backend* backend, const CalibrateOptions& options,
     WSI_RETURN_IF_ERROR(
         MeasureFile(backend, options.spill_dir, kFileBytes / options.divisor, &rates));
   }
-  return rates;
+  return calibration;
 }
 
 }  // namespace wsi

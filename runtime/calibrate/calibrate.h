@@ -15,10 +15,15 @@ struct CalibrateOptions {
   int64_t divisor = 1;         // Smaller images, for tests: LaunchCases.
 };
 
+struct Calibration {
+  plan::Rates rates;
+  double seconds = 0;  // What was measured took so long, each launch once.
+};
+
 // Half precision is measured with bf16, as far as the backend compiles that. `otherwise`
 // gives what is not measured. The backend must have no lanes yet.
 // kResources where device and host memory of about 0.5 GiB each cannot be had.
-Result<plan::Rates> Calibrate(Backend* backend, const CalibrateOptions& options,
+Result<Calibration> Calibrate(Backend* backend, const CalibrateOptions& options,
                               const plan::Rates& otherwise);
 
 }  // namespace wsi

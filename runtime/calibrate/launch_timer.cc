@@ -89,11 +89,15 @@ class TimedLaunch {
     return timed;
   }
 
-  Result<double> Run(Lane* lane) {
+  Status Enqueue(Lane* lane) const {
+    return lane->Launch(*kernel_, {.inputs = inputs_, .outputs = outputs_});
+  }
+
+  Result<double> Run(Lane* lane) const {
     double start = 0;
     double end = 0;
     WSI_RETURN_IF_ERROR(lane->Mark(&start));
-    WSI_RETURN_IF_ERROR(lane->Launch(*kernel_, {.inputs = inputs_, .outputs = outputs_}));
+    WSI_RETURN_IF_ERROR(Enqueue(lane));
     WSI_RETURN_IF_ERROR(lane->Mark(&end));
     WSI_RETURN_IF_ERROR(lane->Synchronize());
     return end - start;
@@ -151,6 +155,31 @@ Result<std::vector<LaunchSample>> MeasureLaunches(Backend* backend, Lane* comput
                        .seconds = std::max(Median(seconds[i]) - launch_seconds, 1e-9)});
   }
   return samples;
+}
+
+struct RepeatedLaunch::Parts {
+  CaseMemory memory;
+  TimedLaunch launch;
+};
+
+RepeatedLaunch::RepeatedLaunch(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+RepeatedLaunch::RepeatedLaunch(RepeatedLaunch&&) noexcept = default;
+RepeatedLaunch& RepeatedLaunch::operator=(RepeatedLaunch&&) noexcept = default;
+RepeatedLaunch::~RepeatedLaunch() = default;
+
+Result<RepeatedLaunch> RepeatedLaunch::Make(Backend* backend, const LaunchCase& launch) {
+  WSI_ASSIGN_OR_RETURN(CaseMemory memory, CaseMemory::Make(backend, {launch}));
+  WSI_ASSIGN_OR_RETURN(TimedLaunch timed, TimedLaunch::Make(backend, launch, memory));
+  return RepeatedLaunch(std::make_unique<Parts>(Parts{std::move(memory), std::move(timed)}));
+}
+
+Result<double> RepeatedLaunch::Time(Lane* compute, int count,
+                                    const std::function<Status()>& beside) const {
+  const double start = MarkSeconds();
+  for (int i = 0; i < count; ++i) WSI_RETURN_IF_ERROR(parts_->launch.Enqueue(compute));
+  WSI_RETURN_IF_ERROR(beside());
+  WSI_RETURN_IF_ERROR(compute->Synchronize());
+  return MarkSeconds() - start;
 }
 
 }  // namespace wsi

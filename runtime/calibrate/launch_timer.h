@@ -1,6 +1,7 @@
-// Times launches on a backend's compute lane. Private to calibrate.cc.
+// Times launches on a backend's compute lane. Private to this folder.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -18,5 +19,22 @@ Result<double> MeasureLaunchSeconds(Backend* backend, Lane* compute);
 Result<std::vector<LaunchSample>> MeasureLaunches(Backend* backend, Lane* compute,
                                                   const std::vector<LaunchCase>& cases, int rounds,
                                                   double launch_seconds);
+
+// One launch, again and again.
+class RepeatedLaunch {
+ public:
+  static Result<RepeatedLaunch> Make(Backend* backend, const LaunchCase& launch);
+  RepeatedLaunch(RepeatedLaunch&&) noexcept;
+  RepeatedLaunch& operator=(RepeatedLaunch&&) noexcept;
+  ~RepeatedLaunch();
+
+  // Seconds in which `count` launches end, and `beside`, which runs on this thread meanwhile.
+  Result<double> Time(Lane* compute, int count, const std::function<Status()>& beside) const;
+
+ private:
+  struct Parts;
+  explicit RepeatedLaunch(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
 
 }  // namespace wsi

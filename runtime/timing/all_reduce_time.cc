@@ -10,6 +10,8 @@
 namespace wsi {
 namespace {
 
+constexpr const char* kAllReduce = "AllReduce";
+
 // messages * latency + share * bytes / bandwidth.
 struct Algorithm {
   double messages = 0;
@@ -69,7 +71,20 @@ RankLink FitLink(double seconds_of_few_bytes, std::span<const AllReduceSample> l
 }
 
 RankLink LinkOf(const plan::Rates& rates) {
-  return {.latency_seconds = rates.link_seconds(), .bytes_per_second = rates.link_bytes()};
+  RankLink link = {.latency_seconds = rates.link_seconds(), .bytes_per_second = rates.link_bytes()};
+  const auto beside = rates.operators().find(kAllReduce);
+  if (beside != rates.operators().end() && beside->second.memory_bytes() > 0) {
+    link.compute_seconds_per_byte = 1 / beside->second.memory_bytes();
+  }
+  return link;
+}
+
+void SetLink(const RankLink& link, plan::Rates& rates) {
+  rates.set_link_bytes(link.bytes_per_second);
+  rates.set_link_seconds(link.latency_seconds);
+  rates.mutable_operators()->erase(kAllReduce);
+  if (link.compute_seconds_per_byte <= 0) return;
+  (*rates.mutable_operators())[kAllReduce].set_memory_bytes(1 / link.compute_seconds_per_byte);
 }
 
 Bytes CollectiveBytes(const plan::Plan& plan, const plan::Collective& collective) {
@@ -86,6 +101,13 @@ double CollectiveSeconds(const plan::Rates& rates, const plan::Plan& plan,
                          const plan::Collective& collective, int ranks) {
   return AllReduceSeconds(CollectiveBytes(plan, collective), ranks, LinkOf(rates),
                           plan.deterministic() ? AllReduceOrder::kByRanks : AllReduceOrder::kAny);
+}
+
+double ComputeShare(const plan::Rates& rates, const plan::Plan& plan,
+                    const plan::Collective& collective, double seconds) {
+  if (seconds <= 0) return 0;
+  const auto bytes = static_cast<double>(CollectiveBytes(plan, collective));
+  return std::min(LinkOf(rates).compute_seconds_per_byte * bytes / seconds, 1.0);
 }
 
 }  // namespace wsi

@@ -21,6 +21,9 @@ namespace wsi {
 struct RankLink {
   double latency_seconds = 0;
   double bytes_per_second = 0;
+  // A rank adds up, and on a CPU sends, with processors. Where those are the ones that compute,
+  // launches beside a collective lose so many seconds a byte of it; 0: nothing.
+  double compute_seconds_per_byte = 0;
 };
 
 enum class AllReduceOrder : uint8_t {
@@ -40,13 +43,17 @@ struct AllReduceSample {
 // REQUIRES: at least two ranks, and a sample; bytes and seconds are positive.
 RankLink FitLink(double seconds_of_few_bytes, std::span<const AllReduceSample> large, int ranks);
 
-// What rates know of the link.
+// What rates know of the link: of what launches lose, operators['AllReduce'].memory_bytes.
 RankLink LinkOf(const plan::Rates& rates);
+void SetLink(const RankLink& link, plan::Rates& rates);
 // Of what a collective adds up; the largest Bytes if it is more. REQUIRES, as below: the plan has
 // passed VerifyPlan.
 Bytes CollectiveBytes(const plan::Plan& plan, const plan::Collective& collective);
 // REQUIRES: with several ranks, the rates' link_bytes is positive.
 double CollectiveSeconds(const plan::Rates& rates, const plan::Plan& plan,
                          const plan::Collective& collective, int ranks);
+// What of the time of launches that run beside it such a collective of `seconds` takes: 0 to 1.
+double ComputeShare(const plan::Rates& rates, const plan::Plan& plan,
+                    const plan::Collective& collective, double seconds);
 
 }  // namespace wsi

@@ -27,6 +27,43 @@ Bytes CopiedBytes(const plan::Plan& plan, const plan::Instruction& instruction) 
   return instruction.has_copy() ? plan.buffers(instruction.copy().to()).size() : 0;
 }
 
+// What collectives take of the compute lane's time.
+class SlowTimes {
+ public:
+  // A collective during `span` takes `share` of it; launches are placed up to `compute`, which
+  // moves by what it takes of those.
+  void Add(const Span& span, double share, double& compute) {
+    if (share <= 0) return;
+    times_.push_back({span, share});
+    compute += share * std::max(std::min(span.end, compute) - span.start, 0.0);
+  }
+
+  // How long a launch of `seconds` takes that starts at `start`.
+  double Stretched(double start, double seconds) const {
+    if (times_.empty()) return seconds;
+    double at = start;
+    for (const auto& [span, share] : times_) {
+      if (span.end <= at) continue;
+      const double before = std::max(span.start - at, 0.0);
+      if (seconds <= before) break;
+      at += before;
+      seconds -= before;
+      const double done = (span.end - at) * (1 - share);
+      if (seconds < done) return at + seconds / (1 - share) - start;
+      at = span.end;
+      seconds -= done;
+    }
+    return at + seconds - start;
+  }
+
+ private:
+  struct SlowTime {
+    Span span;
+    double share = 0;
+  };
+  std::vector<SlowTime> times_;  // Ascending, for they are of one lane.
+};
+
 double Seconds(const plan::Plan& plan, const plan::Instruction& instruction,
                const plan::Rates& rates, int ranks) {
   if (instruction.has_launch()) return LaunchSeconds(rates, plan, instruction.launch());
@@ -51,6 +88,7 @@ Timeline SimulateProgram(const plan::Plan& plan, const plan::Program& program,
   timeline.spans.reserve(static_cast<size_t>(program.instructions_size()));
   timeline.blockers.reserve(static_cast<size_t>(program.instructions_size()));
   std::array<Reached, plan::Lane_ARRAYSIZE> lanes;
+  SlowTimes slow;
   for (int i = 0; i < program.instructions_size(); ++i) {
     const plan::Instruction& instruction = program.instructions(i);
     if (!options.update && instruction.phase() == plan::PHASE_UPDATE) {
@@ -66,8 +104,14 @@ Timeline SimulateProgram(const plan::Plan& plan, const plan::Program& program,
     if (instruction.has_barrier()) {
       for (const Reached& other : lanes) start = Later(start, other);
     }
-    const double seconds = Seconds(plan, instruction, rates, options.ranks);
+    double seconds = Seconds(plan, instruction, rates, options.ranks);
+    if (instruction.has_launch()) seconds = slow.Stretched(start.seconds, seconds);
     const Reached end = {start.seconds + seconds, i};
+    if (instruction.has_collective()) {
+      slow.Add({start.seconds, end.seconds},
+               ComputeShare(rates, plan, instruction.collective(), seconds),
+               lanes[plan::LANE_COMPUTE].seconds);
+    }
     timeline.spans.push_back({start.seconds, end.seconds});
     timeline.blockers.push_back(start.by);
     timeline.step_seconds = std::max(timeline.step_seconds, end.seconds);

@@ -47,7 +47,8 @@ struct SimulateOptions {
 
 // A step as the executor runs it: each lane works off its instructions in order, an
 // instruction starts when those it waits for have ended, and a barrier holds every lane
-// until all have reached it. What enqueues them costs nothing, and all ranks take the same
+// until all have reached it. Launches beside collectives take longer by what those take of their
+// processors (ComputeShare). What enqueues them costs nothing, and all ranks take the same
 // time. REQUIRES: `program` is one of `plan`, which has passed VerifyPlan, and
 // CheckRates(rates) passes; with several ranks, the rates' link_bytes is positive.
 Timeline SimulateProgram(const plan::Plan& plan, const plan::Program& program,

@@ -68,6 +68,18 @@ TEST(AllReduceTime, ALatencyAboveTheWholeStillGivesABandwidth) {
   EXPECT_NEAR(link.bytes_per_second, 100'000, 1e-6);
 }
 
+TEST(AllReduceTime, RatesKeepTheLink) {
+  plan::Rates rates = UnitRates();
+  EXPECT_EQ(LinkOf(rates).compute_seconds_per_byte, 0);
+  SetLink({.latency_seconds = 1, .bytes_per_second = 4, .compute_seconds_per_byte = 0.25}, rates);
+  const RankLink link = LinkOf(rates);
+  EXPECT_EQ(link.latency_seconds, 1);
+  EXPECT_EQ(link.bytes_per_second, 4);
+  EXPECT_EQ(link.compute_seconds_per_byte, 0.25);
+  SetLink(kLink, rates);
+  EXPECT_EQ(LinkOf(rates).compute_seconds_per_byte, 0);
+}
+
 TEST(Scaling, CountsWhatNothingHides) {
   const Schedule schedule = TwoBuckets();
   const Scaling scaling = PredictScaling(schedule.plan(), 0, LinkRates(), std::vector{2, 4});

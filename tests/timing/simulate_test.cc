@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "runtime/timing/all_reduce_time.h"
 #include "runtime/timing/rates.h"
 #include "tests/plan/small_plan.h"
 #include "tests/timing/schedule.h"
@@ -109,6 +110,30 @@ TEST(Simulate, CollectivesOfSeveralRanksTakeTheirLane) {
   EXPECT_THAT(two.spans, ElementsAre(Span{0, 10}, Span{10, 16}, Span{10, 20}, Span{20, 21},
                                      Span{20, 26}, Span{26, 27}));
   EXPECT_EQ(two.lanes[plan::LANE_COMM].busy_seconds, 12);
+}
+
+// Half of a collective's time is that of the launch beside it:
+//
+// compute  0 | 2 2 2 2 2 | 3 . . . 5
+// comm         1 1 1       4 4 4
+TEST(Simulate, CollectivesMaySlowWhatIsComputed) {
+  const Schedule schedule = TwoBuckets();
+  plan::Rates rates = LinkRates();
+  SetLink({.bytes_per_second = 4, .compute_seconds_per_byte = 0.125}, rates);
+  const Timeline t = SimulateProgram(schedule.plan(), schedule.program(), rates, {.ranks = 2});
+  EXPECT_THAT(t.spans, ElementsAre(Span{0, 10}, Span{10, 16}, Span{10, 23}, Span{23, 24},
+                                   Span{23, 29}, Span{29, 30}));
+  const Timeline one = SimulateProgram(schedule.plan(), schedule.program(), rates);
+  EXPECT_EQ(one.step_seconds, 22);
+}
+
+TEST(Simulate, CollectivesMayTakeAllOfTheProcessor) {
+  const Schedule schedule = TwoBuckets();
+  plan::Rates rates = LinkRates();
+  SetLink({.bytes_per_second = 4, .compute_seconds_per_byte = 100}, rates);
+  const Timeline t = SimulateProgram(schedule.plan(), schedule.program(), rates, {.ranks = 2});
+  EXPECT_THAT(t.spans, ElementsAre(Span{0, 10}, Span{10, 16}, Span{10, 26}, Span{26, 27},
+                                   Span{26, 32}, Span{32, 33}));
 }
 
 TEST(Simulate, AMicroStepHasNoUpdates) {

@@ -136,17 +136,29 @@ struct CalibrateArguments {
   bool force = false;
 };
 
-// Of this rank's share of the machine, while all others measure theirs.
-Result<plan::Rates> CalibrateRank(const CalibrateArguments& a, Communicator& ranks) {
+// Of a rank's share of the machine, while all others measure theirs; `threads` as for the backend.
+Result<Calibration> CalibrateRank(const CalibrateArguments& a, const Communicator& ranks,
+                                  int threads, Backend* backend) {
   WSI_ASSIGN_OR_RETURN(const plan::Rates otherwise, BuiltInRates("cpu"));
-  int threads = a.threads > 0 ? a.threads : ThreadsOfRank(ranks);
-  const std::unique_ptr<Backend> backend = MakeCpuBackend({.threads = threads});
   if (threads == 0) threads = UsableCores();
   CalibrateOptions options = {
       .device = fmt::format("{}, {} threads", FirstLine("/proc/cpuinfo", "model name"), threads),
       .spill_dir = a.spill_dir};
   if (ranks.size() > 1) options.device += fmt::format(", one of {} ranks", ranks.size());
-  return Calibrate(backend.get(), options, otherwise);
+  return Calibrate(backend, options, otherwise);
+}
+
+// The rates of the rank that took longest: the others wait for it at every mean.
+Result<plan::Rates> SlowestOf(Communicator& ranks, const Calibration& own) {
+  if (ranks.size() == 1) return own.rates;
+  WSI_ASSIGN_OR_RETURN(const std::vector<std::string> seconds,
+                       ranks.Gather(fmt::format("{:020.9f}", own.seconds)));
+  WSI_ASSIGN_OR_RETURN(const std::vector<std::string> all,
+                       ranks.Gather(own.rates.SerializeAsString()));
+  const auto slowest = std::max_element(seconds.begin(), seconds.end()) - seconds.begin();
+  plan::Rates rates;
+  WSI_CHECK(rates.ParseFromString(all[static_cast<size_t>(slowest)]));
+  return rates;
 }
 
 Status CalibrateRanks(const CalibrateArguments& a, Communicator& ranks) {
@@ -154,20 +166,22 @@ Status CalibrateRanks(const CalibrateArguments& a, Communicator& ranks) {
   const bool writes = is_root && !a.output.empty();
   WSI_RETURN_IF_ERROR(Agree(ranks, writes ? CheckOutputPath(a.output, a.force) : Status()));
   WSI_RETURN_IF_ERROR(BindRank(a.ranks, ranks, -1));
-  Result<plan::Rates> rates = CalibrateRank(a, ranks);
-  WSI_RETURN_IF_ERROR(Agree(ranks, rates.ok() ? Status() : rates.status()));
+  const int threads = a.threads > 0 ? a.threads : ThreadsOfRank(ranks);
+  const std::unique_ptr<Backend> backend = MakeCpuBackend({.threads = threads});
+  const Result<Calibration> own = CalibrateRank(a, ranks, threads, backend.get());
+  WSI_RETURN_IF_ERROR(Agree(ranks, own.ok() ? Status() : own.status()));
+  WSI_ASSIGN_OR_RETURN(plan::Rates rates, SlowestOf(ranks, *own));
   if (ranks.size() > 1) {
-    WSI_ASSIGN_OR_RETURN(const RankLink link, MeasureLink(ranks));
-    rates->set_link_bytes(link.bytes_per_second);
-    rates->set_link_seconds(link.latency_seconds);
+    WSI_ASSIGN_OR_RETURN(const RankLink link, MeasureLink(ranks, backend.get()));
+    SetLink(link, rates);
   }
   if (!is_root) return {};
   if (a.spill_dir.empty()) {
     fmt::print(stderr,
                "wsirun doctor: no --spill-dir, so the file's rates are those of a common disk\n");
   }
-  if (writes) return WriteRates(a.output, *rates, {.force = a.force});
-  WSI_ASSIGN_OR_RETURN(const std::string json, RatesJson(*rates));
+  if (writes) return WriteRates(a.output, rates, {.force = a.force});
+  WSI_ASSIGN_OR_RETURN(const std::string json, RatesJson(rates));
   fmt::print("{}", json);
   return {};
 }
