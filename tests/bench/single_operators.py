@@ -39,6 +39,34 @@ def line_model(op, shape, axis, **attributes):
     return model(nodes, last, channels, list(shape), {"scale": (1, shape[1], 1, 1)}, constants), moved
 
 
+def norm_model(side, channels):
+    """Two blocks like those of a residual network, without their convolutions: relu(norm(relu(norm(x))) + x).
+    Their operators in training: statistics and map, with and without residual; both parts of the gradient, with the
+    mask from x or y, with and without the other branch's gradient."""
+    nodes = [helper.make_node("Mul", ["x", "scale"], ["z0"])]
+    weights = {"scale": (1, channels, 1, 1)}
+    for block in range(2):
+        z, inner = f"z{block}", f"inner{block}"
+        for norm, (x, y) in enumerate(((z, "a"), (inner, "b"))):
+            own = [f"{v}{block}{norm}" for v in ("gamma", "beta", "mean", "var")]
+            weights |= {name: (channels,) for name in own}
+            nodes.append(helper.make_node("BatchNormalization", [x, *own], [f"{y}{block}"]))
+            if norm == 0:
+                nodes.append(helper.make_node("Relu", [f"a{block}"], [inner]))
+        nodes += [helper.make_node("Add", [f"b{block}", z], [f"sum{block}"]),
+                  helper.make_node("Relu", [f"sum{block}"], [f"z{block + 1}"])]
+    moved = dict.fromkeys(("BatchNormStats", "BatchNormApply", "BatchNormGradStats", "BatchNormGradApply"))
+    return model(nodes, "z2", channels, [1, channels, side, side], weights), moved
+
+
+def pool_model(side, channels):
+    """The pooling in front of a residual network's blocks."""
+    nodes = [helper.make_node("Mul", ["x", "scale"], ["scaled"]),
+             helper.make_node("MaxPool", ["scaled"], ["y"], kernel_shape=[3, 3], strides=[2, 2], pads=[1] * 4)]
+    moved = dict.fromkeys(("MaxPool", "MaxPoolGrad"))
+    return model(nodes, "y", channels, [1, channels, side, side], {"scale": (1, channels, 1, 1)}), moved
+
+
 def model(nodes, last, channels, shape, weights, constants=None):
     nodes = [*nodes, helper.make_node("GlobalAveragePool", [last], ["pooled"]),
              helper.make_node("Flatten", ["pooled"], ["flat"]),
@@ -56,6 +84,12 @@ def model(nodes, last, channels, shape, weights, constants=None):
 
 
 def kernel_models():
+    """(name, model, bytes of a launch by operator; None: as wsirun counts them)"""
+    for side, widths in ((2048, (64,)), (1024, (64, 256)), (512, (128, 256, 512)), (256, (256, 512, 1024)),
+                         (128, (512, 1024, 2048))):
+        for channels in widths:
+            yield f"norm {side} x {side} x {channels}", *norm_model(side, channels)
+    yield "pool 2048 x 2048 x 64", *pool_model(2048, 64)
     for side, channels, kernel, stride in ((112, 96, 3, 1), (112, 96, 3, 2), (14, 576, 3, 1),
                                            (512, 128, 7, 1), (1024, 96, 5, 1), (1024, 96, 5, 2),
                                            (2048, 32, 3, 1), (2048, 96, 3, 2)):
