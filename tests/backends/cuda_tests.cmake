@@ -11,7 +11,10 @@ if(WSI_HAVE_CUDA)
   target_include_directories(wsi_large_memory PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(wsi_large_memory PRIVATE --expt-relaxed-constexpr -Werror=all-warnings)
   target_link_libraries(wsi_large_memory PUBLIC wsi_backend_cuda)
-  wsi_add_large_test(cuda_large_test wsi_large_memory backend_suite_cuda.cc large_scale_cuda.cc)
+  wsi_add_large_test(cuda_large_test wsi_large_memory backend_suite_cuda.cc cuda_one_piece_test.cc
+                     large_scale_cuda.cc)
+  target_include_directories(cuda_large_test SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS}
+                                                            ${WSI_CUDNN_INCLUDE})
   add_test(NAME cuda_large_test COMMAND cuda_large_test --gtest_brief=1)
   add_subdirectory(cuda_emulation)
 endif()

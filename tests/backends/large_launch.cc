@@ -287,16 +287,21 @@ Status LargeRunner::Compare(const LargeCase& large, const std::vector<int64_t>& 
   return {};
 }
 
+Status LargeRunner::Check(const LargeCase& large, const OutputTypeList& types,
+                          const LargeOperands& operands, int64_t mark) {
+  for (const std::vector<int64_t>& place : PlacesOf(large, mark)) {
+    WSI_RETURN_IF_ERROR(Compare(large, place, types, operands));
+  }
+  return {};
+}
+
 LargeOutcome LargeRunner::Run(const LargeCase& large, int64_t mark) {
   LargeOperands operands;
   const auto types = OutputTypes(large);
   if (!types.ok()) return {.status = types.status(), .skipped = {}};
   LargeOutcome outcome = Launch(large, *types, operands);
-  if (!outcome.skipped.empty()) return outcome;
-  for (const std::vector<int64_t>& place : PlacesOf(large, mark)) {
-    if (!outcome.status.ok()) break;
-    outcome.status = Compare(large, place, *types, operands);
-  }
+  if (!outcome.skipped.empty() || !outcome.status.ok()) return outcome;
+  outcome.status = Check(large, *types, operands, mark);
   return outcome;
 }
 

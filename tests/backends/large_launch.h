@@ -38,6 +38,9 @@ class LargeRunner {
   // Fills the inputs, runs the launch and finds that every element of the outputs was
   // written. `types`: of the outputs.
   LargeOutcome Launch(const LargeCase& large, const OutputTypeList& types, LargeOperands& operands);
+  // Compares windows of what Launch left.
+  Status Check(const LargeCase& large, const OutputTypeList& types, const LargeOperands& operands,
+               int64_t mark);
   // Of the kernel of the last Launch, again; ms.
   Result<double> Again(const LargeOperands& operands);
   Backend& backend() { return *backend_; }

@@ -90,33 +90,30 @@ def suite(a, tool=None):
 
 
 def large(a):
+    """A process for each group of tests: what one of them breaks on the device stays its own."""
     start = time.time()
-    code, text = call(f"{a.bin}/cuda_large_test", "--gtest_brief=1", log=f"{a.out}/large.log",
-                      timeout=500)
-    print(text.strip())
-    print(f"large: exit {code} in {time.time() - start:.0f} s")
+    program = f"{a.bin}/cuda_large_test"
+    lines = call(program, "--gtest_list_tests")[1].splitlines()
+    groups = sorted({line.split("#")[0].strip() for line in lines if re.match(r"\S+\.", line)})
+    failed = []
 
+    def run(pattern):
+        code, text = call(program, "--gtest_brief=1", f"--gtest_filter={pattern}")
+        print(text.strip())
+        with open(f"{a.out}/large.log", "a", encoding="utf-8") as file:
+            file.write(text)
+        return code, sorted(set(re.findall(r"^\[  FAILED  \] (\S+?)[, ]", text, re.M)))
 
-def golden(a, model, precision, tolerance):
-    script, out = f"{a.goldens}/golden.py", f"{a.out}/{model}"
-    code, text = call(sys.executable, script, "rebuild", f"{a.goldens}/{model}.ts17.onnx", out)
-    if code == 0:
-        code, text = call(f"{a.bin}/wsic", "compile", f"{out}/model.onnx", "-o", f"{out}/m.plan",
-                          "--norm", "train", "--device", a.device, "--precision", precision,
-                          "--force")
-    if code == 0:
-        code, text = call(f"{a.bin}/wsirun", "grad", f"{out}/m.plan", "--input", f"{out}/x.npy",
-                          "--target", f"{out}/y.npy", "-o", f"{out}/g.safetensors", "--json",
-                          "--force")
-    if code == 0:
-        loss = json.loads(text.splitlines()[-1])["loss"]
-        code, text = call(sys.executable, script, "check", f"{a.goldens}/{model}.json",
-                          f"{out}/g.safetensors", *tolerance, "--loss", loss)
-        with open(f"{a.goldens}/{model}.json", encoding="utf-8") as file:
-            text = text.strip() + f", loss off by {abs(loss / json.load(file)['loss'] - 1):.2g}"
-    words = text.strip().splitlines()[-1] if text.strip() else ""
-    print(f"golden {model} {precision}: exit {code}: {words}", flush=True)
-    shutil.rmtree(out, ignore_errors=True)
+    for group in groups:
+        began = time.time()
+        code, names = run(f"{group}*")
+        print(f"large: {group}* exit {code} in {time.time() - began:.0f} s", flush=True)
+        failed += names or ([f"{group}*"] if code != 0 else [])
+    for name in failed[:20]:
+        print(f"large: {name} again, alone")
+        code, _ = run(name)
+        print(f"large: {name} alone: exit {code}", flush=True)
+    print(f"large: {len(failed)} failed in {time.time() - start:.0f} s")
 
 
 def goldens(a):
