@@ -10,7 +10,10 @@ import unittest
 import numpy
 from programs import (DEVICE, INVALID, IO, PREEMPTED, USAGE, command, read_events,
                       read_safetensors, run, write_tiny_model)
-from ranks import ALL, IS_MPICH, LAUNCHER, PEER, RanksTest
+from ranks import ALL, IS_MPICH, LAUNCHER, PEER, RanksTest, children, is_rank
+
+
+OTHER_VERSION = os.environ.get("WSI_OTHER_VERSION", "")
 
 
 def gpus():
@@ -165,12 +168,15 @@ class Distributed(RanksTest):
         process, ranks = self.start(2, plan, "parts", *options)
         process.send_signal(signal.SIGUSR1)
         _, messages = process.communicate(timeout=30)
-        # Hydra loses what its ranks end with once in a dozen signals, whatever they run.
+        # Hydra loses what its ranks end with once in a dozen signals, whatever they run: what each
+        # of them ended with is below.
         self.assertIn(process.returncode, (PREEMPTED, 0) if IS_MPICH else (PREEMPTED,), messages)
         self.assertEqual(messages.count("--resume auto"), 1, messages)
         status = json.loads((self.folder / "parts" / "status.json").read_text())
         self.assertEqual(status["phase"], "preempted")
         self.assert_gone(ranks)
+        self.assertEqual([(self.codes / str(rank)).read_text().strip() for rank in ranks],
+                         [str(PREEMPTED)] * 2, messages)
         self.assertEqual(self.trained(2, plan, "parts", *options, "--resume", "auto"), whole)
 
     def test_ranks_start_alike(self):
@@ -189,6 +195,31 @@ class Distributed(RanksTest):
             self.assertEqual(done.stderr.count("wsirun train:"), 1, done.stderr)
             self.assertRegex(done.stderr, f"rank 1.*{message}")
             self.assertFalse((self.folder / "run" / "events.jsonl").exists())
+
+    @unittest.skipUnless(OTHER_VERSION, "no wsirun of another version")
+    def test_ranks_are_of_one_version(self):
+        plan = self.plan(1)
+        train, bench = self.train(plan, "run"), command("wsirun", "bench", plan, "--steps", 1)
+        for first, second in ((train, [OTHER_VERSION, *train[1:]]),
+                              ([OTHER_VERSION, *bench[1:]], bench)):
+            done = self.on_ranks(1, [LAUNCHER, "-n", "1", *first, ":", "-n", "1", *second])
+            self.assertEqual(done.returncode, INVALID, done.stderr)
+            self.assertEqual(done.stdout, "")
+            self.assertEqual(done.stderr.count(f"wsirun {first[1]}:"), 1, done.stderr)
+            self.assertIn("rank 1 has another version of wsirun than rank 0", done.stderr)
+        self.assertFalse((self.folder / "run").exists())
+
+    def test_weights_of_another_model_are_refused_once(self):
+        self.trained(1, self.plan(1), "run")
+        write_tiny_model(self.model, classes=3)
+        other = self.plan(1, "--optimizer", "adam")
+        for words in (command("wsirun", "eval", other, "--checkpoint", self.folder / "run",
+                              "--slides", self.manifest, "--run-dir", self.folder / "eval"),
+                      self.train(other, "new", "--checkpoint", self.folder / "run")):
+            done = self.on_ranks(2, words)
+            self.assertEqual(done.returncode, INVALID, done.stderr)
+            self.assertEqual(done.stderr.count(f"wsirun {words[1]}:"), 1, done.stderr)
+            self.assertIn("fc.weight", done.stderr)
 
     def test_another_models_run_is_not_gone_on_with(self):
         self.trained(1, self.plan(2), "run")
@@ -282,6 +313,29 @@ class Distributed(RanksTest):
         done = run("wsirun", *self.train(plan, "run", "--nproc", 2)[1:])
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(read_events(self.folder / "run", "start")[0]["ranks"], 2)
+
+
+    def test_nproc_stops_the_ranks(self):
+        plan = self.plan(1, "--deterministic", "--optimizer", "momentum")
+        options = ("--epochs", 10, "--nproc", 2)
+        whole = self.trained(1, plan, "whole", *options)
+        for name, number in (("term", signal.SIGTERM), ("int", signal.SIGINT)):
+            process = subprocess.Popen(self.train(plan, name, *options), text=True,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            self.addCleanup(process.stderr.close)
+            self.addCleanup(process.kill)
+            events = self.folder / name / "events.jsonl"
+            while process.poll() is None and not (
+                    events.exists() and '"event":"step"' in events.read_text(encoding="utf-8")):
+                time.sleep(0.005)
+            ranks = [child for child in children(process.pid) if is_rank(child)]
+            self.assertEqual(len(ranks), 2)
+            process.send_signal(number)
+            _, messages = process.communicate(timeout=20)
+            self.assertIn(process.returncode, (PREEMPTED, 0) if IS_MPICH else (PREEMPTED,), messages)
+            self.assertEqual(messages.count("--resume auto"), 1, messages)
+            self.assert_gone(ranks)
+            self.assertEqual(self.trained(1, plan, name, *options, "--resume", "auto"), whole)
 
 
 if __name__ == "__main__":

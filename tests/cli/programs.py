@@ -74,14 +74,14 @@ class ProgramTest(unittest.TestCase):
         return folder / "slides.csv"
 
 
-def write_tiny_model(path, size=32, dropout=False, scale=1.0):
-    """image[1,3,size,size] -> Conv -> BatchNormalization -> Relu -> mean -> Gemm -> [1,2]."""
+def write_tiny_model(path, size=32, dropout=False, scale=1.0, classes=2):
+    """image[1,3,size,size] -> Conv -> BatchNormalization -> Relu -> mean -> Gemm -> [1,classes]."""
     random = numpy.random.default_rng(3)
     weights = {
         "conv.weight": random.standard_normal((8, 3, 3, 3)) * 0.3,
         "bn.weight": numpy.ones(8), "bn.bias": numpy.zeros(8),
         "bn.running_mean": numpy.zeros(8), "bn.running_var": numpy.ones(8),
-        "fc.weight": random.standard_normal((2, 8)) * scale, "fc.bias": numpy.zeros(2)}
+        "fc.weight": random.standard_normal((classes, 8)) * scale, "fc.bias": numpy.zeros(classes)}
     nodes = [
         helper.make_node("Conv", ["image", "conv.weight"], ["c"], "conv", kernel_shape=[3, 3],
                          strides=[2, 2], pads=[1, 1, 1, 1]),
@@ -93,7 +93,7 @@ def write_tiny_model(path, size=32, dropout=False, scale=1.0):
         nodes.append(helper.make_node("Dropout", ["f"], ["d"], "dropout"))
     nodes.append(helper.make_node("Gemm", ["d" if dropout else "f", "fc.weight", "fc.bias"],
                                   ["scores"], "fc", transB=1))
-    save_model(path, nodes, weights, [1, 3, size, size], [1, 2])
+    save_model(path, nodes, weights, [1, 3, size, size], [1, classes])
 
 
 def save_model(path, nodes, weights, input_shape, output_shape):

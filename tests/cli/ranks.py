@@ -10,6 +10,7 @@ LAUNCHER = os.environ.get("WSI_MPI_LAUNCHER", "")
 IS_MPICH = LAUNCHER and "HYDRA" in subprocess.run(
     [LAUNCHER, "--version"], capture_output=True, text=True, check=False).stdout
 PEER = 7
+RECORD_EXIT = pathlib.Path(__file__).with_name("record_exit.sh")
 # Also where ranks are more than cores, and as root, as in a container.
 ENVIRONMENT = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
                    OMPI_MCA_rmaps_base_oversubscribe="1")
@@ -56,6 +57,7 @@ class RanksTest(ProgramTest):
     def setUp(self):
         super().setUp()
         self.manifest = self.make_slides(12, test_fraction=0.34)
+        self.codes = self.folder / "codes"
         self.model = self.folder / "tiny.onnx"
         write_tiny_model(self.model)
 
@@ -82,9 +84,12 @@ class RanksTest(ProgramTest):
         return (self.folder / name / "last.safetensors").read_bytes()
 
     def start(self, ranks, plan, name, *options):
-        """A run under way: its launcher, and its ranks once one step is done."""
+        """A run under way: its launcher, and its ranks once one step is done. What these end
+        with is in self.codes, by process."""
+        self.codes.mkdir(exist_ok=True)
         process = subprocess.Popen(
-            [LAUNCHER, "-n", str(ranks), *self.train(plan, name, *options)],
+            [LAUNCHER, "-n", str(ranks), str(RECORD_EXIT), str(self.codes),
+             *self.train(plan, name, *options)],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)

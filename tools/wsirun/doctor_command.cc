@@ -26,6 +26,7 @@
 #include "tools/wsirun/machine_report.h"
 #include "tools/wsirun/ranks.h"
 #include "tools/wsirun/report.h"
+#include "tools/wsirun/version.h"
 
 namespace wsi {
 namespace {
@@ -73,7 +74,7 @@ Json Examine() {
   const Bytes page = sysconf(_SC_PAGESIZE);
   std::error_code error;
   const auto space = std::filesystem::space(".", error);
-  return {{"version", WSI_VERSION},
+  return {{"version", Version()},
           {"processor", FirstLine("/proc/cpuinfo", "model name")},
           {"usable_cores", UsableCores()},
           {"vector_extensions", VectorExtensions()},

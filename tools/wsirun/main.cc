@@ -1,5 +1,6 @@
 // wsirun: runs execution plans.
 #include <CLI/CLI.hpp>
+#include <string>
 
 #include "runtime/base/status.h"
 #include "tools/wsirun/bench_command.h"
@@ -9,10 +10,11 @@
 #include "tools/wsirun/slurm_command.h"
 #include "tools/wsirun/tensor_commands.h"
 #include "tools/wsirun/train_command.h"
+#include "tools/wsirun/version.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Trains and evaluates with execution plans", "wsirun");
-  app.set_version_flag("--version", "wsirun " WSI_VERSION);
+  app.set_version_flag("--version", "wsirun " + std::string(wsi::Version()));
   app.require_subcommand(1);
   int exit_code = 0;
   wsi::AddTrainCommand(app, &exit_code);

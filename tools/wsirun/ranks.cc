@@ -7,64 +7,15 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
+#include <span>
 #include <thread>
-#include <vector>
 
+#include "runtime/comm/agreement.h"
+#include "tools/wsirun/launcher.h"
 #include "tools/wsirun/report.h"
+#include "tools/wsirun/version.h"
 
 namespace wsi {
-namespace {
-
-// The words of this command line without --nproc and its number.
-std::vector<std::string> OwnCommandLine() {
-  std::ifstream file("/proc/self/cmdline", std::ios::binary);
-  std::vector<std::string> words;
-  for (std::string word; std::getline(file, word, '\0');) {
-    if (word.starts_with("--nproc=")) continue;
-    if (word == "--nproc") {
-      std::getline(file, word, '\0');
-      continue;
-    }
-    words.push_back(word);
-  }
-  return words;
-}
-
-// Becomes the launcher, which starts this program again; returns only where that fails.
-Status Launch(int ranks) {
-  const std::string launcher(LauncherName());
-  if (launcher.empty()) {
-    return {ErrorCode::kPeer, "--nproc: this wsirun was built without MPI"};
-  }
-  std::vector<std::string> words = OwnCommandLine();
-  std::error_code error;
-  words[0] = std::filesystem::read_symlink("/proc/self/exe", error).string();
-  if (error) return IoError(fmt::format("/proc/self/exe: {}", error.message()));
-  words.insert(words.begin(), {launcher, "-n", std::to_string(ranks)});
-  // Open MPI refuses what containers and small machines are: root, and fewer cores than ranks.
-  // It binds two ranks to a core each, however many there are: they bind themselves.
-  // Told to stop, it gives the ranks time for a checkpoint.
-  for (const auto& [name, value] :
-       {std::pair("OMPI_ALLOW_RUN_AS_ROOT", "1"), std::pair("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"),
-        std::pair("OMPI_MCA_rmaps_base_oversubscribe", "1"),
-        std::pair("OMPI_MCA_hwloc_base_binding_policy", "none"),
-        std::pair("OMPI_MCA_odls_base_sigkill_timeout", "30")}) {
-    setenv(name, value, 0);
-  }
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (std::string& word : words) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  execvp(argv[0], argv.data());
-  return {ErrorCode::kPeer, fmt::format("--nproc: {}: {}", launcher, std::strerror(errno))};
-}
-
-}  // namespace
 
 void AddRankOptions(CLI::App& command, RankArguments* arguments) {
   command.add_option("--nproc", arguments->ranks, "start so many ranks on this machine")
@@ -97,11 +48,17 @@ void AddCommOption(CLI::App& command, RankArguments* arguments) {
 
 int RunOnRanks(std::string_view command, const RankArguments& arguments,
                const std::function<Status(Communicator&)>& body) {
-  if (arguments.ranks > 1 && LaunchedRanks() == 0) return Report(command, Launch(arguments.ranks));
+  if (arguments.ranks > 1 && LaunchedRanks() == 0) {
+    const Result<int> ended = RunLauncher(arguments.ranks);
+    return ended.ok() ? *ended : Report(command, ended.status());
+  }
   const Result<std::unique_ptr<Communicator>> connected = Connect({.timeout = arguments.timeout()});
   if (!connected.ok()) return Report(command, connected.status());
   Communicator& ranks = **connected;
-  const Status status = body(ranks);
+  // What ranks do from here on, and in which order, is a matter of the version.
+  const SharedFact version = {"another version of wsirun", std::string(Version())};
+  Status status = CheckSame(ranks, std::span(&version, 1));
+  if (status.ok()) status = body(ranks);
   if (status.code() == ErrorCode::kPeer && ranks.size() > 1) {
     const int code = Report(command, status.WithContext(fmt::format("rank {}", ranks.rank())));
     ranks.Abort(code);

@@ -84,10 +84,8 @@ Result<std::vector<SharedFact>> FactsOf(const Arguments& a, const plan::Plan& pl
       t.schedule.step_epochs, t.schedule.patience, t.schedule.warmup_steps, t.until_auc,
       t.min_epochs, t.checkpoint_steps, a.train_split, a.validation_split, a.augment, a.resume,
       a.slides.mpp, a.slides.fit, a.slides.skip_bad, plan.deterministic());
-  return std::vector<SharedFact>{{"another version of wsirun", WSI_VERSION},
-                                 {"another plan", plan_hash},
-                                 {"another manifest", manifest_hash},
-                                 {"other options", options}};
+  return std::vector<SharedFact>{
+      {"another plan", plan_hash}, {"another manifest", manifest_hash}, {"other options", options}};
 }
 
 Status CheckFacts(const Arguments& a, const plan::Plan& plan, Communicator& ranks) {
