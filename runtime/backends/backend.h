@@ -163,6 +163,9 @@ class Backend {
   // Between device arena and ordinary host memory, synchronously.
   virtual Status Write(std::byte* device, std::span<const std::byte> host) = 0;
   virtual Status Read(std::span<std::byte> host, const std::byte* device) = 0;
+  // Writes pixels, which lie in memory of AllocateHost, as numbers in [-1, 1] (pixels.h),
+  // synchronously. REQUIRES: a float type.
+  virtual Status WritePixels(std::byte* device, DType dtype, std::span<const uint8_t> rgb);
   // Bytes that compiled kernels hold outside the arenas (scratch, code).
   virtual Bytes private_bytes() const = 0;
   // Every operator in the kernel table, sorted; for tests and docs.

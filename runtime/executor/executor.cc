@@ -178,6 +178,15 @@ Status Executor::WriteInput(int program, std::string_view name, const Tensor& te
   return InvalidInput(fmt::format("the model has no input '{}'", name));
 }
 
+Status Executor::WritePixels(int program, int index, int64_t begin, std::span<const uint8_t> rgb) {
+  WSI_RETURN_IF_ERROR(CheckSlot(program, index, plan().programs(program).inputs_size(), "input"));
+  return state_->memory.WritePixels(plan().programs(program).inputs(index), begin, rgb);
+}
+
+Result<std::unique_ptr<Arena>> Executor::AllocateHost(Bytes bytes) {
+  return state_->backend->AllocateHost(bytes);
+}
+
 Status Executor::WriteTarget(int program, const Tensor& tensor) {
   const int32_t target = plan().programs(program).target();
   WSI_RETURN_IF_ERROR(CheckSlot(program, 0, target == -1 ? 0 : 1, "target"));

@@ -120,6 +120,11 @@ class Executor {
   Status WriteInput(int program, int index, const Tensor& tensor);
   Status WriteInput(int program, int index, std::span<const std::byte> bytes);
   Status WriteInput(int program, std::string_view name, const Tensor& tensor);
+  // Pixels from memory of AllocateHost become the input's values from `begin` on, as numbers
+  // in [-1, 1] (pixels.h). The input is a float one, laid out as the pixels are.
+  Status WritePixels(int program, int index, int64_t begin, std::span<const uint8_t> rgb);
+  // Memory that the device reads fast.
+  Result<std::unique_ptr<Arena>> AllocateHost(Bytes bytes);
   Status WriteTarget(int program, const Tensor& tensor);
   Status WriteTarget(int program, std::span<const std::byte> bytes);
   // Sets a scalar of all programs that have it; false if none has. At first "lr" is

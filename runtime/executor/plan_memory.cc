@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
+#include "runtime/base/pixels.h"
 #include "runtime/plan/plan_types.h"
 
 namespace wsi {
@@ -123,6 +125,28 @@ Status PlanMemory::WriteBytes(int32_t value, std::span<const std::byte> bytes) {
         fmt::format("'{}' has {} bytes, given are {}", v.name(), ValueBytes(v), bytes.size()));
   }
   return WriteBuffer(v.buffer(), bytes);
+}
+
+Status PlanMemory::WritePixels(int32_t value, int64_t begin, std::span<const uint8_t> rgb) {
+  const plan::Value& v = plan().values(value);
+  const DType dtype = ValueDType(v);
+  const int64_t elements = ValueShape(v).ElementCount();
+  const auto count = static_cast<int64_t>(rgb.size());
+  if (!IsFloat(dtype) || begin < 0 || count > elements || begin > elements - count) {
+    return InvalidInput(
+        fmt::format("'{}' has {} values of {}, given are {} pixel values from {} on", v.name(),
+                    elements, DTypeName(dtype), count, begin));
+  }
+  const plan::Buffer& buffer = plan().buffers(v.buffer());
+  const Bytes at = begin * DTypeBytes(dtype);
+  if (buffer.tier() == plan::TIER_DEVICE) {
+    return backend_->WritePixels(BufferAddress(v.buffer()) + at, dtype, rgb);
+  }
+  std::vector<std::byte> values(rgb.size() * static_cast<size_t>(DTypeBytes(dtype)));
+  NormalizePixels(rgb, dtype, values);
+  if (buffer.tier() == plan::TIER_FILE) return arenas_.file()->Write(buffer.offset() + at, values);
+  std::ranges::copy(values, BufferAddress(v.buffer()) + at);
+  return {};
 }
 
 Status PlanMemory::Write(int32_t value, const Tensor& tensor) {

@@ -44,6 +44,8 @@ class PlanMemory {
   Result<Tensor> Read(int32_t value) const;
   // REQUIRES: as many bytes as the value has.
   Status WriteBytes(int32_t value, std::span<const std::byte> bytes);
+  // Pixels as numbers (Backend::WritePixels), from the value's element `begin` on.
+  Status WritePixels(int32_t value, int64_t begin, std::span<const uint8_t> rgb);
   // `tensor` has the value's shape; another number type is cast, floats never to
   // integers.
   Status Write(int32_t value, const Tensor& tensor);

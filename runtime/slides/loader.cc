@@ -37,6 +37,12 @@ Status CheckLoaderOptions(const LoaderOptions& options) {
 }
 
 // Whether the slide is to blame, and not this machine's memory or a request to stop.
+Status NoMemory(int64_t samples, Bytes sample_bytes) {
+  return ResourceError(
+      fmt::format("no memory for {} decoded samples of {} ({} in all); ask for fewer ahead",
+                  samples, FormatBytes(sample_bytes), FormatBytes(samples * sample_bytes)));
+}
+
 bool IsBadSlide(const Status& status) {
   return status.code() == ErrorCode::kInvalidInput || status.code() == ErrorCode::kIo;
 }
@@ -49,8 +55,7 @@ SlideLoader::SlideLoader(const Manifest& manifest, LoaderOptions options, Bytes 
       sample_bytes_(sample_bytes),
       cache_(options_.cache_bytes, sample_bytes) {}
 
-Result<std::unique_ptr<SlideLoader>> SlideLoader::Make(const Manifest& manifest,
-                                                       LoaderOptions options) {
+Result<Bytes> SlideLoader::MemoryBytes(const LoaderOptions& options) {
   WSI_RETURN_IF_ERROR(CheckLoaderOptions(options));
   if (options.view.height < 1 || options.view.width < 1) {
     return UsageError(
@@ -58,19 +63,29 @@ Result<std::unique_ptr<SlideLoader>> SlideLoader::Make(const Manifest& manifest,
   }
   WSI_ASSIGN_OR_RETURN(const Bytes sample_bytes, ViewBytes(options.view));
   WSI_ASSIGN_OR_RETURN(const Bytes ring_bytes, CheckedMul(sample_bytes, options.capacity));
-  const auto no_memory = [&] {
-    return ResourceError(
-        fmt::format("no memory for {} decoded samples of {} ({} in all); ask for "
-                    "fewer ahead",
-                    options.capacity, FormatBytes(sample_bytes), FormatBytes(ring_bytes)));
-  };
   // A system that overcommits would grant it now and end the process later.
-  if (ring_bytes > PhysicalBytes()) return no_memory();
-  std::unique_ptr<SlideLoader> loader(new SlideLoader(manifest, options, sample_bytes));
+  if (ring_bytes > PhysicalBytes()) return NoMemory(options.capacity, sample_bytes);
+  return ring_bytes;
+}
+
+Result<std::unique_ptr<SlideLoader>> SlideLoader::Make(const Manifest& manifest,
+                                                       LoaderOptions options) {
+  WSI_ASSIGN_OR_RETURN(const Bytes ring_bytes, MemoryBytes(options));
+  const Bytes sample_bytes = ring_bytes / options.capacity;
+  const std::span<uint8_t> memory = options.memory;
+  WSI_CHECK(memory.empty() || memory.size() == static_cast<size_t>(ring_bytes));
+  std::unique_ptr<SlideLoader> loader(new SlideLoader(manifest, std::move(options), sample_bytes));
   loader->slots_.resize(static_cast<size_t>(loader->options_.capacity));
-  for (Slot& slot : loader->slots_) {
-    slot.pixels.reset(new (std::nothrow) uint8_t[static_cast<size_t>(sample_bytes)]);
-    if (slot.pixels == nullptr) return no_memory();
+  for (size_t i = 0; i < loader->slots_.size(); ++i) {
+    Slot& slot = loader->slots_[i];
+    if (!memory.empty()) {
+      slot.pixels = memory.data() + i * static_cast<size_t>(sample_bytes);
+      continue;
+    }
+    std::unique_ptr<uint8_t[]>& own = loader->own_memory_.emplace_back(
+        new (std::nothrow) uint8_t[static_cast<size_t>(sample_bytes)]);
+    if (own == nullptr) return NoMemory(loader->options_.capacity, sample_bytes);
+    slot.pixels = own.get();
   }
   for (int i = 0; i < loader->options_.threads; ++i) {
     loader->threads_.emplace_back([raw = loader.get()] { raw->Work(); });
@@ -153,7 +168,7 @@ LoaderStats SlideLoader::stats() const {
 }
 
 std::span<uint8_t> SlideLoader::PixelsOf(int64_t ticket) {
-  return {SlotOf(ticket).pixels.get(), static_cast<size_t>(sample_bytes_)};
+  return {SlotOf(ticket).pixels, static_cast<size_t>(sample_bytes_)};
 }
 
 void SlideLoader::Work() {

@@ -39,6 +39,9 @@ struct LoaderOptions {
   // Samples in memory, the one last given by Next() among them. From 2 on, decoding and training
   // overlap.
   int64_t capacity = 2;
+  // Where they lie: capacity * height * width * 3 bytes that outlive the loader. Empty: in
+  // memory of its own.
+  std::span<uint8_t> memory = {};
   BadSlidePolicy on_bad_slide = BadSlidePolicy::kFail;
   std::function<void(const std::string&)> log = {};  // Called by Next() only.
   Bytes cache_bytes = 0;                             // For decoded samples, beside the ring.
@@ -75,6 +78,8 @@ class SlideLoader {
   // Allocates the ring (capacity * height * width * 3 bytes) and starts the threads. `manifest`
   // outlives the loader. kUsage for options out of range, kResources if the ring does not fit.
   static Result<std::unique_ptr<SlideLoader>> Make(const Manifest& manifest, LoaderOptions options);
+  // Of the ring; kUsage and kResources as Make.
+  static Result<Bytes> MemoryBytes(const LoaderOptions& options);
   // Cancels.
   ~SlideLoader();
   SlideLoader(const SlideLoader&) = delete;
@@ -99,7 +104,7 @@ class SlideLoader {
  private:
   enum class SlotState : uint8_t { kEmpty, kReady };
   struct Slot {
-    std::unique_ptr<uint8_t[]> pixels;
+    uint8_t* pixels = nullptr;
     SlotState state = SlotState::kEmpty;
     Status status;
   };
@@ -121,6 +126,7 @@ class SlideLoader {
   mutable std::mutex mutex_;  // Guards everything below but the pixels of a slot in work.
   std::condition_variable work_to_do_;
   std::condition_variable sample_ready_;
+  std::vector<std::unique_ptr<uint8_t[]>> own_memory_;  // A slot's each; none where it was given.
   std::vector<Slot> slots_;
   // A request's ticket is its place among all that were ever enqueued.
   // Invariant: released_ <= taken_ <= released_ + capacity and taken_ <= requests.

@@ -7,7 +7,6 @@
 
 #include "runtime/base/philox.h"
 #include "runtime/plan/plan_types.h"
-#include "runtime/slides/normalize.h"
 
 namespace wsi {
 
@@ -39,12 +38,12 @@ std::vector<int64_t> EpochOrder(int64_t count, int64_t seed, int64_t epoch) {
 }
 
 BatchFeeder::BatchFeeder(Executor* executor, int program, ImageInput input,
-                         std::unique_ptr<SlideLoader> loader, Tensor pixels)
+                         std::unique_ptr<Arena> memory, std::unique_ptr<SlideLoader> loader)
     : executor_(executor),
       program_(program),
       input_(input),
-      loader_(std::move(loader)),
-      pixels_(std::move(pixels)) {}
+      memory_(std::move(memory)),
+      loader_(std::move(loader)) {}
 
 Result<std::unique_ptr<BatchFeeder>> BatchFeeder::Make(Executor* executor, int program,
                                                        const Manifest* manifest,
@@ -52,14 +51,12 @@ Result<std::unique_ptr<BatchFeeder>> BatchFeeder::Make(Executor* executor, int p
   WSI_ASSIGN_OR_RETURN(const ImageInput input, FindImageInput(executor->plan(), program));
   options.view.height = input.height;
   options.view.width = input.width;
-  const plan::Plan& plan = executor->plan();
-  const DType dtype = ValueDType(plan.values(plan.programs(program).inputs(0)));
-  const bool is_half = dtype == DType::kF16 || dtype == DType::kBF16;
-  WSI_ASSIGN_OR_RETURN(Tensor pixels, Tensor::Make(is_half ? dtype : DType::kF32,
-                                                   {input.batch, input.height, input.width, 3}));
+  WSI_ASSIGN_OR_RETURN(const Bytes bytes, SlideLoader::MemoryBytes(options));
+  WSI_ASSIGN_OR_RETURN(std::unique_ptr<Arena> memory, executor->AllocateHost(bytes));
+  options.memory = {reinterpret_cast<uint8_t*>(memory->data()), static_cast<size_t>(bytes)};
   WSI_ASSIGN_OR_RETURN(auto loader, SlideLoader::Make(*manifest, std::move(options)));
   return std::unique_ptr<BatchFeeder>(
-      new BatchFeeder(executor, program, input, std::move(loader), std::move(pixels)));
+      new BatchFeeder(executor, program, input, std::move(memory), std::move(loader)));
 }
 
 Status BatchFeeder::Enqueue(const std::vector<int64_t>& rows, int64_t epoch) {
@@ -76,18 +73,11 @@ Result<std::vector<int64_t>> BatchFeeder::Next(int64_t epoch) {
       WSI_ASSIGN_OR_RETURN(pending_, loader_->Next());
     }
     if (!pending_.has_value() || pending_->request.epoch != epoch) break;
-    const size_t values = pending_->rgb.size();
-    const size_t begin = rows.size() * values;
-    if (pixels_.dtype() == DType::kF32) {
-      NormalizeToNhwc(pending_->rgb, pixels_.data<float>().subspan(begin, values));
-    } else {
-      NormalizeToNhwc(pending_->rgb, pixels_.dtype(),
-                      pixels_.data<uint16_t>().subspan(begin, values));
-    }
+    const auto begin = static_cast<int64_t>(rows.size() * pending_->rgb.size());
+    WSI_RETURN_IF_ERROR(executor_->WritePixels(program_, 0, begin, pending_->rgb));
     rows.push_back(pending_->request.row);
     pending_.reset();
   }
-  if (!rows.empty()) WSI_RETURN_IF_ERROR(executor_->WriteInput(program_, 0, pixels_));
   return rows;
 }
 

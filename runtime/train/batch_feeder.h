@@ -48,15 +48,14 @@ class BatchFeeder {
   const LoaderStats stats() const { return loader_->stats(); }
 
  private:
-  BatchFeeder(Executor* executor, int program, ImageInput input,
-              std::unique_ptr<SlideLoader> loader, Tensor pixels);
-  Status Write();
+  BatchFeeder(Executor* executor, int program, ImageInput input, std::unique_ptr<Arena> memory,
+              std::unique_ptr<SlideLoader> loader);
 
   Executor* executor_;
   int program_;
   ImageInput input_;
+  std::unique_ptr<Arena> memory_;  // Of the loader's samples, where the device reads them.
   std::unique_ptr<SlideLoader> loader_;
-  Tensor pixels_;                  // The batch, f32 or the input's half type.
   std::optional<Sample> pending_;  // Of a later epoch.
 };
 

@@ -45,6 +45,9 @@ class BorrowedBackend final : public Backend {
   Status Read(std::span<std::byte> host, const std::byte* device) override {
     return backend_->Read(host, device);
   }
+  Status WritePixels(std::byte* device, DType dtype, std::span<const uint8_t> rgb) override {
+    return backend_->WritePixels(device, dtype, rgb);
+  }
   Bytes private_bytes() const override { return backend_->private_bytes(); }
   std::vector<std::string_view> SupportedOps() const override { return backend_->SupportedOps(); }
 

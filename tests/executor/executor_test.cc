@@ -119,6 +119,25 @@ TEST_F(SmallRun, DoublePlanCastsWhatComesIn) {
   EXPECT_EQ(executor_->ReadPersistent(0).value().ToDoubles(), std::vector<double>(6, 1.0));
 }
 
+// Pixels 255 are the number 1, so that both ways of writing the input train alike.
+TEST_F(SmallRun, PixelsAreAnInputInParts) {
+  ASSERT_TRUE(Start(MakeSmallPlan()).ok());
+  ASSERT_TRUE(executor_->WriteInput(kInfer, "x", Map(1)).ok());
+  ASSERT_TRUE(executor_->Run(kInfer, kAllPhases).ok());
+  const std::vector<double> expected = executor_->ReadOutput(kInfer, 0)->ToDoubles();
+  ASSERT_TRUE(executor_->WriteInput(kInfer, "x", Map(0)).ok());
+  const std::vector<uint8_t> white(4, 255);
+  ASSERT_TRUE(executor_->WritePixels(kInfer, 0, 0, white).ok());
+  ASSERT_TRUE(executor_->WritePixels(kInfer, 0, 4, std::span(white).first(2)).ok());
+  ASSERT_TRUE(executor_->Run(kInfer, kAllPhases).ok());
+  EXPECT_EQ(executor_->ReadOutput(kInfer, 0)->ToDoubles(), expected);
+
+  EXPECT_THAT(executor_->WritePixels(kInfer, 0, 3, white).message(),
+              HasSubstr("'x' has 6 values of f32, given are 4 pixel values from 3 on"));
+  EXPECT_FALSE(executor_->WritePixels(kInfer, 0, -1, white).ok());
+  EXPECT_FALSE(executor_->WritePixels(kInfer, 1, 0, white).ok());
+}
+
 TEST_F(SmallRun, RefusesWrongInputs) {
   ASSERT_TRUE(Start(MakeSmallPlan()).ok());
   const Tensor wrong = Tensor::Make(DType::kF32, {3, 2}).value();

@@ -7,9 +7,9 @@
 #include <numeric>
 #include <vector>
 
+#include "runtime/base/pixels.h"
 #include "runtime/base/tensor.h"
 #include "runtime/slides/augment.h"
-#include "runtime/slides/normalize.h"
 #include "runtime/slides/sample_cache.h"
 
 namespace wsi {
@@ -21,29 +21,31 @@ std::vector<uint8_t> Counting(size_t count) {
   return values;
 }
 
-TEST(NormalizeTest, BothLayoutsRoundAsDivisionDoes) {
+template <typename T>
+std::vector<T> Normalized(const std::vector<uint8_t>& rgb, DType dtype) {
+  std::vector<T> values(rgb.size());
+  NormalizePixels(rgb, dtype, std::as_writable_bytes(std::span(values)));
+  return values;
+}
+
+TEST(NormalizeTest, RoundsAsDivisionDoes) {
   const std::vector<uint8_t> rgb = Counting(3 * 1000);
-  std::vector<float> nhwc(rgb.size());
-  std::vector<float> nchw(rgb.size());
-  NormalizeToNhwc(rgb, nhwc);
-  NormalizeToNchw(rgb, nchw);
+  const auto single = Normalized<float>(rgb, DType::kF32);
+  const auto wide = Normalized<double>(rgb, DType::kF64);
   for (size_t i = 0; i < rgb.size(); ++i) {
     const auto expected = static_cast<float>((static_cast<double>(rgb[i]) - 127.5) / 127.5);
-    ASSERT_EQ(nhwc[i], expected);
-    ASSERT_EQ(nchw[i % 3 * 1000 + i / 3], expected);
+    ASSERT_EQ(single[i], expected);
+    ASSERT_EQ(wide[i], expected);
   }
-  EXPECT_EQ(nhwc[0], -1);
-  EXPECT_EQ(nhwc[255], 1);
+  EXPECT_EQ(single[0], -1);
+  EXPECT_EQ(single[255], 1);
 }
 
 TEST(NormalizeTest, HalvesAreRoundedOnce) {
   const std::vector<uint8_t> rgb = Counting(3 * 256);
-  std::vector<float> single(rgb.size());
-  std::vector<uint16_t> fp16(rgb.size());
-  std::vector<uint16_t> bf16(rgb.size());
-  NormalizeToNhwc(rgb, single);
-  NormalizeToNhwc(rgb, DType::kF16, fp16);
-  NormalizeToNhwc(rgb, DType::kBF16, bf16);
+  const auto single = Normalized<float>(rgb, DType::kF32);
+  const auto fp16 = Normalized<uint16_t>(rgb, DType::kF16);
+  const auto bf16 = Normalized<uint16_t>(rgb, DType::kBF16);
   for (size_t i = 0; i < rgb.size(); ++i) {
     ASSERT_EQ(fp16[i], FloatToHalf(single[i]));
     ASSERT_EQ(bf16[i], FloatToBFloat16(single[i]));

@@ -11,6 +11,7 @@
 #include "runtime/backends/cuda/kernel_table.h"
 #include "runtime/backends/cuda/lanes.h"
 #include "runtime/backends/cuda/linear.h"
+#include "runtime/backends/cuda/pixels.h"
 #include "runtime/backends/cuda/program_cache.h"
 
 namespace wsi {
@@ -123,6 +124,10 @@ class CudaBackend final : public Backend {
     if (host.empty()) return {};
     WSI_RETURN_IF_CUDA_ERROR(
         cudaMemcpyAsync(host.data(), device, host.size(), cudaMemcpyDeviceToHost, stream_.get()));
+    return WSI_CUDA_STATUS(cudaStreamSynchronize(stream_.get()));
+  }
+  Status WritePixels(std::byte* device, DType dtype, std::span<const uint8_t> rgb) override {
+    WSI_RETURN_IF_ERROR(cuda::FetchPixels(rgb, dtype, device, stream_.get()));
     return WSI_CUDA_STATUS(cudaStreamSynchronize(stream_.get()));
   }
 

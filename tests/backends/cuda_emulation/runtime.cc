@@ -33,6 +33,10 @@ cudaError_t cudaHostRegister(void*, size_t bytes, unsigned) {
   return bytes > kMostPinned ? cudaErrorMemoryAllocation : cudaSuccess;
 }
 cudaError_t cudaHostUnregister(void*) { return cudaSuccess; }
+cudaError_t cudaHostGetDevicePointer(void** device, void* host, unsigned) {
+  *device = host;
+  return cudaSuccess;
+}
 cudaError_t cudaMallocManaged(void** at, size_t bytes, unsigned) { return cudaMalloc(at, bytes); }
 cudaError_t cudaMemset(void* at, int value, size_t bytes) {
   std::memset(at, value, bytes);
