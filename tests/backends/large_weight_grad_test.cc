@@ -182,11 +182,14 @@ constexpr WeightGradRun kRuns[] = {
     {"StridedF16", DType::kF16, 64, 64, 3, 2, 1},
     {"StemF16", DType::kF16, 3, 64, 7, 2, 3},
     {"DepthwiseF16", DType::kF16, 64, 64, 3, 1, 1, 1, 64},
+    {"GroupsOf4F16", DType::kF16, 64, 64, 3, 1, 1, 2, 16},
+    {"GroupsOf8BF16", DType::kBF16, 64, 64, 3, 1, 1, 2, 8},
+    {"GroupsOf16F16", DType::kF16, 64, 64, 3, 1, 1, 2, 4},
+    {"GroupsOf64F16", DType::kF16, 128, 128, 3, 1, 1, 2, 2},
 };
 // By cuDNN.
 constexpr WeightGradRun kLibraryRuns[] = {
     {"Plain3x3F32", DType::kF32, 64, 64, 3, 1, 1, 2},
-    {"GroupedF16", DType::kF16, 64, 64, 3, 1, 1, 2, 4},
 };
 std::string NameOf(const testing::TestParamInfo<WeightGradRun>& run) { return run.param.name; }
 INSTANTIATE_TEST_SUITE_P(Own, LargeWeightGrad, testing::ValuesIn(kRuns), NameOf);

@@ -2,7 +2,7 @@
 // than 2^31 bytes, and of weight gradients none of more than half a million positions,
 // since sums in fp32 lose bits. Slabs of weight gradients are added in fp32, in order. cuDNN
 // has no fast engines for those of halves that give the same bits in every run: they are
-// weight_grad.cu's, and where there are groups, or is no Hopper, made of copies in fp32.
+// weight_grad.cu's, and where there is no Hopper, made of copies in fp32.
 #include <algorithm>
 #include <vector>
 
@@ -170,7 +170,7 @@ KernelResult MakeConvolution(const LaunchSpec& launch, const LaunchCheck& check,
   const bool bias = kind == ConvolutionKind::kForward && check.HasInput(2);
   if (IsFolded(c, kind, context)) return MakeFoldedConvolution(launch, c, kind, bias, context);
   if (kind == ConvolutionKind::kWeightGrad && c.dtype != DType::kF32) {
-    if (c.groups == 1 && context.is_hopper) return MakeWeightGrad(launch, c.window, context);
+    if (context.is_hopper) return MakeWeightGrad(launch, c.window, c.groups, context);
     c.widened = true;
   }
   auto kernel = std::make_unique<ConvolutionKernel>(c, kind, context);

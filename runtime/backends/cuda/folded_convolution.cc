@@ -39,7 +39,7 @@ class FoldedConvolution final : public Kernel {
               step.plan, context_.cudnn.Plan(ProblemOf(folded_, step.part, kind_, result, bias)));
           workspace = std::max(workspace, step.plan->workspace_bytes());
         } else {
-          WSI_ASSIGN_OR_RETURN(step.grad, WeightGrad::Make(SlabWindow(step.part), c_.dtype));
+          WSI_ASSIGN_OR_RETURN(step.grad, WeightGrad::Make(SlabWindow(step.part), 1, c_.dtype));
           workspace = std::max(workspace, step.grad.scratch_bytes());
         }
         steps_.push_back(std::move(step));

@@ -1,194 +1,23 @@
 // dw[o, tap, i] = sum over positions of dy[position, o] * x[input of position and tap, i]:
 // a product of matrices whose sum runs over all positions of the image, the columns of the
 // second being gathered. Blocks take tiles of dw and chunks of positions; a second kernel
-// adds the chunks in fp64. Sums within a chunk are the tensor cores' fp32, which truncates,
-// 16 positions at a time, on average 2.5e-8 of a sum of what is not negative: after kSegment
-// positions they are rounded into the block's part of scratch.
+// adds the chunks in fp64. Groups of few channels are computed in bundles, as if they were
+// one, of whose product the blocks on the diagonal are kept:
+//
+//                  input channels of a tap
+//     output    [ group 0 |         |         ]
+//     channels  [         | group 1 |         ]    mostly a bundle has up to 64 channels
+//               [         |         | group 2 ]
 #include <cmath>
 #include <vector>
 
 #include "runtime/backends/cuda/weight_grad.h"
-#include "runtime/backends/cuda/weight_grad_sides.cuh"
+#include "runtime/backends/cuda/weight_grad_kernel.cuh"
 
 namespace wsi::cuda {
 namespace {
 
 using Geometry = WeightGradGeometry;
-
-constexpr int64_t kSegment = 8192;
-
-// A block's tile of dw, of panels of 64 rows and of 64 columns, by two warpgroups beside or
-// below each other. kStages: the loads under way and being multiplied.
-template <int kRowPanels, int kColumnPanels, int kGroupRows, int kStagesOf>
-struct Tile {
-  static constexpr int kRows = kRowPanels * kPanelColumns;
-  static constexpr int kColumns = kColumnPanels * kPanelColumns;
-  static constexpr int kStages = kStagesOf;
-  // Of one warpgroup.
-  static constexpr int kGroupPanels = kRowPanels / kGroupRows;
-  static constexpr int kGroupColumns = kColumns * kGroupRows / 2;
-  static constexpr int kStageElements = (kRowPanels + kColumnPanels) * kPanelElements;
-  static constexpr int kBytes = kStages * kStageElements * 2 + StartsRing::kBytes;
-  static constexpr int kBlocks = 2 * kBytes <= 220 << 10 && kGroupPanels * kGroupColumns <= 128
-                                     ? 2
-                                     : 1;  // On a multiprocessor.
-
-  __device__ static int FirstPanel() { return Group() / (2 / kGroupRows) * kGroupPanels; }
-  __device__ static int FirstColumn() { return Group() % (2 / kGroupRows) * kGroupColumns; }
-  using Sums = float[kGroupPanels][kGroupColumns / 8][4];
-
- private:
-  __device__ static int Group() { return static_cast<int>(threadIdx.x) / 128; }
-};
-
-template <typename T, typename Tile>
-__device__ void MultiplyStage(const uint16_t* stage, typename Tile::Sums& sums) {
-  constexpr unsigned kPanelBytes = kPanelElements * 2;
-  const uint16_t* rows = stage + Tile::FirstPanel() * kPanelElements;
-  const uint16_t* columns = stage + Tile::kRows / kPanelColumns * kPanelElements +
-                            Tile::FirstColumn() / kPanelColumns * kPanelElements;
-#pragma unroll
-  for (int k = 0; k < kDepth; k += 16) {
-#pragma unroll
-    for (int p = 0; p < Tile::kGroupPanels; ++p) {
-      MultiplyPanels<T, Tile::kGroupColumns>(rows + p * kPanelElements + k * kPanelColumns,
-                                             columns + k * kPanelColumns, kPanelBytes, sums[p]);
-    }
-  }
-}
-
-// Writes the sums to `part`, [rows, columns], or adds them.
-template <typename Tile, bool kNarrow>
-__device__ void StoreSums(const Geometry& g, int first_row, int first_column, bool add, float* part,
-                          const typename Tile::Sums& sums) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int warp = static_cast<int>(threadIdx.x) / 32 % 4;
-  const int row0 = first_row + Tile::FirstPanel() * kPanelColumns + warp * 16 + lane / 4;
-  const int column0 = first_column + Tile::FirstColumn() + lane % 4 * 2;
-#pragma unroll
-  for (int p = 0; p < Tile::kGroupPanels; ++p) {
-#pragma unroll
-    for (int j = 0; j < Tile::kGroupColumns / 8; ++j) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        const int row = row0 + p * kPanelColumns + e / 2 * 8;
-        int column = column0 + j * 8 + e % 2;
-        bool inside = row < g.rows;
-        if constexpr (kNarrow) {  // Four columns a tap.
-          inside = inside && column % 4 < g.channels;
-          column = column / 4 * g.channels + column % 4;
-        }
-        if (inside && column < g.columns) {
-          float* to = part + static_cast<int64_t>(row) * g.columns + column;
-          *to = add ? *to + sums[p][j][e] : sums[p][j][e];
-        }
-      }
-    }
-  }
-}
-
-// A block's operands: loads a stage after the other.
-template <typename Tile, Gather kGather>
-class Operands {
- public:
-  __device__ Operands(const Geometry& g, const uint16_t* x, const uint16_t* dy, int first_row,
-                      int first_column)
-      : g_(g),
-        begin_(blockIdx.y * g.chunk),
-        end_(min(g.positions, begin_ + g.chunk)),
-        stages_(DynamicShared()),
-        ring_(stages_ + kStages * Tile::kStageElements),
-        rows_(dy, g.rows, first_row, begin_, end_),
-        columns_(MakeColumns(x, first_column)) {}
-
-  __device__ int64_t steps() const { return (end_ - begin_ + kDepth - 1) / kDepth; }
-  __device__ const uint16_t* stage(int64_t step) const {
-    return stages_ + step % kStages * Tile::kStageElements;
-  }
-
-  // All threads call it.
-  __device__ void Start() {
-    if constexpr (kGather != Gather::kPoint) {
-      ring_.Make(g_, begin_, end_, 0);
-      ring_.Make(g_, begin_, end_, 1);
-      __syncthreads();
-      columns_.Start(ring_);
-    }
-  }
-  // All threads call it, for one step after the other, with a barrier between.
-  __device__ void Load(int64_t step) {
-    uint16_t* at = stages_ + step % kStages * Tile::kStageElements;
-    rows_.Load(at);
-    at += Tile::kRows / kPanelColumns * kPanelElements;
-    if constexpr (kGather == Gather::kPoint) {
-      columns_.Load(at);
-    } else {
-      columns_.Load(at, ring_, step);
-      constexpr int64_t kBatch = StartsRing::kBatch;
-      if (step >= kBatch && step % kBatch == kBatch / 2) {
-        ring_.Make(g_, begin_, end_, step / kBatch + 1);
-      }
-    }
-  }
-
- private:
-  static constexpr int kStages = Tile::kStages;
-  using Columns = std::conditional_t<kGather == Gather::kPoint, PlainSide<Tile::kColumns, true>,
-                                     GatheredSide<Tile::kColumns, kGather>>;
-  __device__ Columns MakeColumns(const uint16_t* x, int first_column) const {
-    if constexpr (kGather == Gather::kPoint) {
-      return Columns(x, g_.channels, first_column, begin_, end_);
-    } else {
-      return Columns(g_, x, first_column);
-    }
-  }
-
-  const Geometry& g_;
-  int64_t begin_, end_;
-  uint16_t* stages_;
-  StartsRing ring_;
-  PlainSide<Tile::kRows, kGather != Gather::kAny> rows_;
-  Columns columns_;
-};
-
-// Grid: tiles, chunks. parts: [chunks, rows, columns].
-template <typename T, typename Tile, Gather kGather>
-__global__ void __launch_bounds__(kThreads, Tile::kBlocks)
-    WeightGradKernel(const Geometry g, const uint16_t* x, const uint16_t* dy, float* parts) {
-  constexpr int kStages = Tile::kStages;
-  constexpr int kAhead = kStages - 2;  // Steps from a stage's load to its products.
-  const int first_row = static_cast<int>(blockIdx.x) % g.row_tiles * Tile::kRows;
-  const int first_column = static_cast<int>(blockIdx.x) / g.row_tiles * Tile::kColumns;
-  Operands<Tile, kGather> operands(g, x, dy, first_row, first_column);
-  operands.Start();
-  const int64_t steps = operands.steps();
-  for (int64_t step = 0; step < kAhead; ++step) {
-    if (step < steps) operands.Load(step);
-    EndCopies();
-  }
-  float* part = parts + static_cast<int64_t>(blockIdx.y) * g.rows * g.columns;
-  constexpr int64_t kSteps = kSegment / kDepth;
-  for (int64_t segment = 0; segment < steps; segment += kSteps) {
-    typename Tile::Sums sums = {};
-    const int64_t segment_end = min(steps, segment + kSteps);
-    for (int64_t step = segment; step < segment_end; ++step) {
-      WaitForCopies<kAhead - 1>();
-      ShowToProducts();
-      // All threads' copies of this stage are there, and the products of the step before
-      // the last, whose stage is loaded next, are done.
-      __syncthreads();
-      BeginProducts();
-      MultiplyStage<T, Tile>(operands.stage(step), sums);
-      EndProducts();
-      if (step + kAhead < steps) operands.Load(step + kAhead);
-      EndCopies();
-      WaitForProducts<1>();
-    }
-    WaitForProducts<0>();
-    StoreSums<Tile, kGather == Gather::kNarrow>(g, first_row, first_column, segment > 0, part,
-                                                sums);
-  }
-}
 
 // sum[i] = the sum of parts[., i] in fp64: of few parts, a thread an element.
 __global__ void SumFewParts(const float* parts, int64_t count, int64_t part_count, float* sum) {
@@ -227,10 +56,10 @@ struct Variant {
   KernelFunction kernel = nullptr;
 };
 
-template <typename T, typename Tile, Gather kGather>
+template <typename T, typename Tile, Gather kGather, bool kGroups = false>
 Variant MakeVariant() {
   return {Tile::kRows, Tile::kColumns, Tile::kBlocks, Tile::kBytes,
-          WeightGradKernel<T, Tile, kGather>};
+          WeightGradKernel<T, Tile, kGather, kGroups>};
 }
 
 template <typename T, Gather kGather>
@@ -240,8 +69,22 @@ std::vector<Variant> WideVariants() {
           MakeVariant<T, Tile<4, 1, 2, 5>, kGather>(), MakeVariant<T, Tile<4, 2, 2, 8>, kGather>()};
 }
 
+template <typename T, Gather kGather>
+std::vector<Variant> GroupVariants() {
+  return {MakeVariant<T, Tile<1, 2, 1, 6>, kGather, true>(),
+          MakeVariant<T, Tile<1, 4, 1, 5>, kGather, true>()};
+}
+
+// `groups`: bundles have several each.
 template <typename T>
-std::vector<Variant> Variants(Gather gather) {
+std::vector<Variant> Variants(Gather gather, bool groups) {
+  if (groups) {
+    switch (gather) {
+      case Gather::kPoint: return GroupVariants<T, Gather::kPoint>();
+      case Gather::kPlane: return GroupVariants<T, Gather::kPlane>();
+      default: return {MakeVariant<T, Tile<1, 2, 1, 6>, Gather::kAny, true>()};
+    }
+  }
   switch (gather) {
     case Gather::kPoint: return WideVariants<T, Gather::kPoint>();
     case Gather::kPlane: return WideVariants<T, Gather::kPlane>();
@@ -270,6 +113,7 @@ constexpr int64_t kFewParts = 16;
 constexpr int64_t kLeastChunk = 512;
 constexpr double kPrologue = 16;  // Stages that starting a block takes.
 
+// Of a bundle.
 int64_t TileCount(const Geometry& g, Gather gather, const Variant& v) {
   const int columns = gather == Gather::kNarrow ? g.columns / g.channels * 4 : g.columns;
   return CeilDiv(g.rows, v.rows) * CeilDiv(columns, v.columns);
@@ -285,7 +129,7 @@ double CutSeconds(const Geometry& g, const Variant& v, int64_t tiles, int64_t ch
   const double blocks = kMultiprocessors * v.blocks;
   const double stages = static_cast<double>(CeilDiv(CeilDiv(g.positions, chunks), kDepth));
   const double rounds = std::ceil(static_cast<double>(tiles * chunks) / blocks);
-  const double part_bytes = 8.0 * g.rows * g.columns * static_cast<double>(chunks);
+  const double part_bytes = 8.0 * static_cast<double>(g.elements * chunks);
   return rounds * (stages + kPrologue) * kDepth * blocks * PositionSeconds(v) +
          part_bytes / kStoreRate;
 }
@@ -293,15 +137,16 @@ double CutSeconds(const Geometry& g, const Variant& v, int64_t tiles, int64_t ch
 // `tiling`: one of the variants, instead of all.
 template <typename T>
 Cut ChooseCut(const Geometry& g, Gather gather, std::optional<size_t> tiling) {
-  const Bytes part_bytes = Bytes{g.rows} * g.columns * Bytes{sizeof(float)};
+  const Bytes part_bytes = g.elements * Bytes{sizeof(float)};
+  const int64_t bundles = CeilDiv(g.all_rows, g.rows);
   const int64_t most = std::clamp<int64_t>(
       std::min(kMostPartBytes / part_bytes, CeilDiv(g.positions, kLeastChunk)), 1, kMostChunks);
   Cut best;
   double best_seconds = std::numeric_limits<double>::infinity();
-  std::vector<Variant> variants = Variants<T>(gather);
+  std::vector<Variant> variants = Variants<T>(gather, g.channels > g.group_channels);
   if (tiling) variants = {variants[*tiling]};
   for (const Variant& v : variants) {
-    const int64_t tiles = TileCount(g, gather, v);
+    const int64_t tiles = TileCount(g, gather, v) * bundles;
     for (int64_t chunks = 1; chunks <= most; ++chunks) {
       const double seconds = CutSeconds(g, v, tiles, chunks);
       if (seconds >= best_seconds) continue;
@@ -314,15 +159,38 @@ Cut ChooseCut(const Geometry& g, Gather gather, std::optional<size_t> tiling) {
   return best;
 }
 
+// How many groups a bundle has: where that can be, so many that its channels begin at packs.
+int64_t GroupsOfBundle(const Window& w, int64_t groups) {
+  const int64_t in = w.in_channels / groups;
+  const int64_t out = w.out_channels / groups;
+  const int64_t most = std::clamp<int64_t>(kPanelColumns / std::max(in, out), 1, groups);
+  const auto in_packs = [&](int64_t n) {
+    return n * in % kPackElements == 0 && n * out % kPackElements == 0;
+  };
+  for (int64_t n = most; n > 0; --n) {
+    if (in_packs(n)) return n;
+  }
+  for (int64_t n = most + 1; n <= std::min<int64_t>(groups, kPackElements); ++n) {
+    if (in_packs(n)) return n;
+  }
+  return most;
+}
+
 // False where a size does not fit.
-bool ReadGeometry(const Window& w, Geometry& g) {
+bool ReadGeometry(const Window& w, int64_t groups, Geometry& g) {
   constexpr int64_t kMost = int64_t{1} << 29;
   const int64_t columns = w.KernelPositions() * w.in_channels;
   if (columns > kMost || w.out_channels > kMost || w.batch > kMost) return false;
+  const auto bundled = static_cast<int>(GroupsOfBundle(w, groups));
   g.positions = w.batch * w.OutPositions();
-  g.rows = static_cast<int>(w.out_channels);
-  g.columns = static_cast<int>(columns);
-  g.channels = static_cast<int>(w.in_channels);
+  g.elements = w.out_channels * columns / groups;
+  g.all_rows = static_cast<int>(w.out_channels);
+  g.all_channels = static_cast<int>(w.in_channels);
+  g.group_rows = static_cast<int>(w.out_channels / groups);
+  g.group_channels = static_cast<int>(w.in_channels / groups);
+  g.rows = bundled * g.group_rows;
+  g.channels = bundled * g.group_channels;
+  g.columns = g.channels * static_cast<int>(w.KernelPositions());
   for (size_t a = 0; a < 3; ++a) {
     const int64_t reach = w.out[a] * w.stride[a] + w.kernel[a] * w.dilation[a];
     if (reach > kMost || w.in[a] > kMost || w.pad_begin[a] > kMost) return false;
@@ -336,11 +204,15 @@ bool ReadGeometry(const Window& w, Geometry& g) {
   return true;
 }
 
-Gather GatherOf(const Window& w) {
+Gather GatherOf(const Window& w, int64_t groups) {
   const bool plane = w.in[0] == 1 && w.out[0] == 1 && w.kernel[0] == 1 && w.pad_begin[0] == 0;
-  if (w.out_channels % kPackElements != 0) return Gather::kAny;
-  if (plane && w.in_channels <= 4) return Gather::kNarrow;
-  if (w.in_channels % kPackElements != 0) return Gather::kAny;
+  const int64_t bundled = GroupsOfBundle(w, groups);
+  const auto in_packs = [&](int64_t channels) {  // Of positions and of bundles.
+    return channels % kPackElements == 0 && bundled * (channels / groups) % kPackElements == 0;
+  };
+  if (!in_packs(w.out_channels)) return Gather::kAny;
+  if (plane && groups == 1 && w.in_channels <= 4) return Gather::kNarrow;
+  if (!in_packs(w.in_channels)) return Gather::kAny;
   const Index3 none{0, 0, 0};
   const Index3 one{1, 1, 1};
   const bool point = w.KernelPositions() == 1 && w.stride == one && w.pad_begin == none;
@@ -350,26 +222,27 @@ Gather GatherOf(const Window& w) {
 
 }  // namespace
 
-size_t WeightGrad::TilingCount(const Window& window) {
-  return Variants<__half>(GatherOf(window)).size();
+size_t WeightGrad::TilingCount(const Window& window, int64_t groups) {
+  return Variants<__half>(GatherOf(window, groups), GroupsOfBundle(window, groups) > 1).size();
 }
 
-Result<WeightGrad> WeightGrad::Make(const Window& window, DType dtype,
+Result<WeightGrad> WeightGrad::Make(const Window& window, int64_t groups, DType dtype,
                                     std::optional<size_t> tiling) {
   Geometry g{};
   if (window.batch * window.OutPositions() == 0) return InvalidInput("dy is empty");
-  if (!ReadGeometry(window, g)) return InvalidInput("a size is above 2^29");
-  const Gather gather = GatherOf(window);
+  if (!ReadGeometry(window, groups, g)) return InvalidInput("a size is above 2^29");
+  const Gather gather = GatherOf(window, groups);
   const Cut cut = dtype == DType::kF16 ? ChooseCut<__half>(g, gather, tiling)
                                        : ChooseCut<__nv_bfloat16>(g, gather, tiling);
   g.chunk = cut.chunk;
   g.row_tiles = static_cast<int>(CeilDiv(g.rows, cut.variant.rows));
+  g.tiles = static_cast<int>(TileCount(g, gather, cut.variant));
   const dim3 grid(static_cast<unsigned>(cut.tiles), static_cast<unsigned>(cut.chunks));
   const KernelFunction kernel = cut.variant.kernel;
   WSI_RETURN_IF_CUDA_ERROR(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                 static_cast<int>(cut.variant.shared_bytes)));
-  const int64_t count = int64_t{g.rows} * g.columns;
+  const int64_t count = g.elements;
   WeightGrad grad;
   if (cut.chunks > 1) grad.scratch_bytes_ = cut.chunks * count * static_cast<Bytes>(sizeof(float));
   grad.run_ = [=](const void* x, const void* dy, float* dw, float* scratch, cudaStream_t stream) {
@@ -387,8 +260,9 @@ Result<WeightGrad> WeightGrad::Make(const Window& window, DType dtype,
   return grad;
 }
 
-KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Context& context) {
-  auto made = WeightGrad::Make(window, launch.inputs[0].dtype);
+KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, int64_t groups,
+                            Context& context) {
+  auto made = WeightGrad::Make(window, groups, launch.inputs[0].dtype);
   if (!made.ok()) return CompileError(launch, made.status().message());
   WSI_RETURN_IF_ERROR(context.scratch.Require(made->scratch_bytes()));
   return MakeKernel([grad = *std::move(made), &context](const LaunchArguments& a) {

@@ -9,14 +9,14 @@
 
 namespace wsi::cuda {
 
-// One of them, channels last, one group.
+// One of them, channels last.
 class WeightGrad {
  public:
   // How many ways there are to cut the result into the tiles of blocks.
-  static size_t TilingCount(const Window& window);
+  static size_t TilingCount(const Window& window, int64_t groups);
   // kInvalidInput where dy is empty or a size above 2^29. WANTS: f16 or bf16.
   // `tiling`: below TilingCount; the fastest by the cost model where not given.
-  static Result<WeightGrad> Make(const Window& window, DType dtype,
+  static Result<WeightGrad> Make(const Window& window, int64_t groups, DType dtype,
                                  std::optional<size_t> tiling = std::nullopt);
 
   Bytes scratch_bytes() const { return scratch_bytes_; }
@@ -31,6 +31,7 @@ class WeightGrad {
 };
 
 // A kernel of inputs x and dy and output dw.
-KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, Context& context);
+KernelResult MakeWeightGrad(const LaunchSpec& launch, const Window& window, int64_t groups,
+                            Context& context);
 
 }  // namespace wsi::cuda

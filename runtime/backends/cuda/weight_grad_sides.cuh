@@ -1,5 +1,6 @@
 // How blocks load the operands of a weight gradient: dy, [positions, output channels], and
-// x gathered as [positions, taps x input channels], a stage of kDepth positions at a time.
+// x gathered as [positions, taps x input channels], a stage of kDepth positions at a time;
+// of both the channels of one bundle of groups.
 #pragma once
 
 #include "runtime/backends/cuda/device.cuh"
@@ -13,10 +14,13 @@ inline constexpr int kPanelElements = kDepth * kPanelColumns;
 struct WeightGradGeometry {
   int64_t positions;  // Of all images' outputs.
   int64_t chunk;      // Of a block, a multiple of kDepth.
-  int rows;           // Of the result: output channels.
-  int columns;        // Taps times input channels.
-  int channels;       // Of the input.
-  int row_tiles;
+  int64_t elements;   // Of the gradient.
+  int rows;           // Of a bundle: output channels. The last bundle may have fewer groups.
+  int columns;        // Taps times its input channels.
+  int channels;       // Its input channels.
+  int all_rows, all_channels;      // Of dy and x.
+  int group_rows, group_channels;  // Of a group.
+  int row_tiles, tiles;            // Of a bundle.
   int in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
 };
 
@@ -49,26 +53,27 @@ struct LoadShape {
 
 using HalfPack = Pack<uint16_t, kPackElements>;
 
-// A matrix [positions, width] as it lies.
+// Columns [0, limit) of a matrix [positions, width] as it lies.
 template <int kColumns, bool kWide>
 struct PlainSide {
   using Loads = LoadShape<kColumns>;
   const uint16_t* from;
   int64_t position, end;
-  int width, column;
+  int width, limit, column;
 
-  __device__ PlainSide(const uint16_t* matrix, int matrix_width, int first, int64_t begin,
-                       int64_t stop)
+  __device__ PlainSide(const uint16_t* matrix, int matrix_width, int columns, int first,
+                       int64_t begin, int64_t stop)
       : from(matrix + (begin + Loads::Row(0)) * matrix_width + first + Loads::Column()),
         position(begin + Loads::Row(0)),
         end(stop),
         width(matrix_width),
+        limit(columns),
         column(first + Loads::Column()) {}
 
   __device__ void Load(uint16_t* stage) {
 #pragma unroll
     for (int load = 0; load < Loads::kLoads; ++load) {
-      const bool inside = position + load * Loads::kStep < end && column < width;
+      const bool inside = position + load * Loads::kStep < end && column < limit;
       const uint16_t* at = from + static_cast<int64_t>(load * Loads::kStep) * width;
       if constexpr (kWide) {
         CopyAsync<false>(stage + Loads::At(load), at, inside);
@@ -76,7 +81,7 @@ struct PlainSide {
         HalfPack pack;
 #pragma unroll
         for (int e = 0; e < kPackElements; ++e) {
-          pack.v[e] = inside && column + e < width ? at[e] : uint16_t{0};
+          pack.v[e] = inside && column + e < limit ? at[e] : uint16_t{0};
         }
         *reinterpret_cast<HalfPack*>(stage + Loads::At(load)) = pack;
       }
@@ -105,7 +110,7 @@ __device__ inline WindowStart StartOf(const WeightGradGeometry& g, int64_t posit
   }
   *depth = at[0];
   const int64_t row = ((rest * g.in[0] + at[0]) * g.in[1] + at[1]) * g.in[2] + at[2];
-  return {row * g.channels, {position < end ? at[1] : kBehind, at[2]}};
+  return {row * g.all_channels, {position < end ? at[1] : kBehind, at[2]}};
 }
 
 // What a column of the gathered matrix reads: how far its tap and channel are from a
@@ -113,16 +118,17 @@ __device__ inline WindowStart StartOf(const WeightGradGeometry& g, int64_t posit
 struct Column {
   int tap[3];
   int64_t element;
-  __device__ static Column Of(const WeightGradGeometry& g, int tap, int channel) {
+  // `channels`: as many of the bundle's are there.
+  __device__ static Column Of(const WeightGradGeometry& g, int channels, int tap, int channel) {
     Column c;
-    const bool inside = tap < g.columns / g.channels;
+    const bool inside = tap < g.columns / g.channels && channel < channels;
 #pragma unroll
     for (int a = 2; a >= 0; --a) {
       c.tap[a] = tap % g.kernel[a] * g.dilation[a];
       tap /= g.kernel[a];
     }
     const int64_t row = (static_cast<int64_t>(c.tap[0]) * g.in[1] + c.tap[1]) * g.in[2] + c.tap[2];
-    c.element = row * g.channels + channel;
+    c.element = row * g.all_channels + channel;
     if (!inside) c.tap[1] = kBehind;
     return c;
   }
@@ -171,17 +177,18 @@ struct GatheredSide {
   using Loads = LoadShape<kColumns, kElements>;
   const WeightGradGeometry& g;
   const uint16_t* x;
+  int channels;
   int first;
   Column column;
   Pack<uint16_t, kElements> fetched[Loads::kLoads];
 
   __device__ GatheredSide(const WeightGradGeometry& geometry, const uint16_t* from,
-                          int first_column)
-      : g(geometry), x(from), first(first_column + Loads::Column()) {
+                          int channels_there, int first_column)
+      : g(geometry), x(from), channels(channels_there), first(first_column + Loads::Column()) {
     if constexpr (kGather == Gather::kNarrow) {
-      column = Column::Of(g, first / kElements, 0);
+      column = Column::Of(g, channels, first / kElements, 0);
     } else {
-      column = Column::Of(g, first / g.channels, first % g.channels);
+      column = Column::Of(g, channels, first / g.channels, first % g.channels);
     }
   }
 
@@ -227,7 +234,8 @@ struct GatheredSide {
         const bool inside = column.Reads(g, start) && e < g.channels;
         pack.v[e] = inside ? x[start.element + column.element + e] : uint16_t{0};
       } else {
-        const Column own = Column::Of(g, (first + e) / g.channels, (first + e) % g.channels);
+        const Column own =
+            Column::Of(g, channels, (first + e) / g.channels, (first + e) % g.channels);
         const bool inside = own.Reads(g, start) && own.ReadsDepth(g, depth);
         pack.v[e] = inside ? x[start.element + own.element] : uint16_t{0};
       }
