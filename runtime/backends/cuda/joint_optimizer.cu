@@ -55,21 +55,10 @@ std::vector<Table<T, kMost>> MakeTables(const std::vector<T>& entries) {
   return tables;
 }
 
-__host__ __device__ bool IsAligned(const void* at) {
-  return reinterpret_cast<uintptr_t>(at) % 16 == 0;
-}
-
 template <typename G>
-struct UpdateEntry {
-  int64_t count;
+struct UpdateEntry : Updated<G> {
   int64_t first_block;
-  const float* param;
-  const G* grad;
-  const float* state[2];
-  float* param_out;
-  float* state_out[2];
   double weight_decay;
-  bool wide;  // Every address is a multiple of 16.
 };
 constexpr int kMostUpdates = 40;
 template <typename G>
@@ -83,29 +72,6 @@ struct StepOperands {
   const float* finite;
   bool operator==(const StepOperands&) const = default;
 };
-
-// `kWidth` elements from `i` on.
-template <typename Rule, typename G, int kWidth>
-__device__ void UpdateElements(const UpdateEntry<G>& u, const typename Rule::Step& step,
-                               float scale, bool skip, int64_t i) {
-  float param[kWidth];
-  float grad[kWidth];
-  float state[2][kWidth] = {};
-  LoadPack<float, kWidth>(u.param + i, param);
-  LoadPack<G, kWidth>(u.grad + i, grad);
-#pragma unroll
-  for (int k = 0; k < Rule::kStates; ++k) LoadPack<float, kWidth>(u.state[k] + i, state[k]);
-#pragma unroll
-  for (int e = 0; e < kWidth; ++e) {
-    float own[2] = {state[0][e], state[1][e]};
-    if (!skip) Rule::Apply(step, grad[e] * scale, param[e], own);
-    state[0][e] = own[0];
-    state[1][e] = own[1];
-  }
-  StorePack<float, kWidth>(param, u.param_out + i);
-#pragma unroll
-  for (int k = 0; k < Rule::kStates; ++k) StorePack<float, kWidth>(state[k], u.state_out[k] + i);
-}
 
 template <typename Rule, typename G>
 __global__ void JointUpdateKernel(Rule rule, StepOperands shared, UpdateTable<G> table) {
@@ -129,17 +95,9 @@ __global__ void JointUpdateKernel(Rule rule, StepOperands shared, UpdateTable<G>
 template <typename Rule, typename G>
 UpdateEntry<G> EntryOf(const LaunchSpec& launch, const LaunchArguments& a, double weight_decay) {
   UpdateEntry<G> entry{};
-  entry.count = launch.inputs[0].shape.ElementCount();
-  entry.param = a.input<float>(0);
-  entry.grad = a.input<G>(1);
-  entry.param_out = a.output<float>(0);
+  static_cast<Updated<G>&>(entry) =
+      Updated<G>::Of(launch.inputs[0].shape.ElementCount(), Rule::kStates, a);
   entry.weight_decay = weight_decay;
-  entry.wide = IsAligned(entry.param) && IsAligned(entry.grad) && IsAligned(entry.param_out);
-  for (int k = 0; k < Rule::kStates; ++k) {
-    entry.state[k] = a.input<float>(static_cast<size_t>(2 + k));
-    entry.state_out[k] = a.output<float>(static_cast<size_t>(1 + k));
-    entry.wide = entry.wide && IsAligned(entry.state[k]) && IsAligned(entry.state_out[k]);
-  }
   return entry;
 }
 

@@ -6,15 +6,10 @@
 namespace wsi::cuda {
 namespace {
 
-// What all updates have; state and its results as many as the optimizer keeps.
+// What all updates have.
 template <typename G>
 struct Update {
-  int64_t count;
-  const float* param;
-  const G* grad;
-  const float* state[2];
-  float* param_out;
-  float* state_out[2];
+  Updated<G> of;
   const float* lr;
   const int64_t* step;
   const float* scale;   // Null: 1.
@@ -27,15 +22,12 @@ __global__ void UpdateKernel(Rule rule, Update<G> u) {
   const double step = u.step != nullptr ? static_cast<double>(*u.step) : 0;
   const auto prepared = rule.Prepare(static_cast<double>(*u.lr), step);
   const float scale = u.scale != nullptr ? *u.scale : 1;
-  for (int64_t i = FirstItem(); i < u.count; i += ItemStride()) {
-    float param = u.param[i];
-    float state[2] = {};
-#pragma unroll
-    for (int k = 0; k < Rule::kStates; ++k) state[k] = u.state[k][i];
-    if (!skip) Rule::Apply(prepared, Load(u.grad[i]) * scale, param, state);
-    u.param_out[i] = param;
-#pragma unroll
-    for (int k = 0; k < Rule::kStates; ++k) u.state_out[k][i] = state[k];
+  const int64_t wide_end = u.of.wide ? u.of.count / 4 * 4 : 0;
+  for (int64_t i = 4 * FirstItem(); i < wide_end; i += 4 * ItemStride()) {
+    UpdateElements<Rule, G, 4>(u.of, prepared, scale, skip, i);
+  }
+  for (int64_t i = wide_end + FirstItem(); i < u.of.count; i += ItemStride()) {
+    UpdateElements<Rule, G, 1>(u.of, prepared, scale, skip, i);
   }
 }
 
@@ -54,19 +46,13 @@ KernelResult CompileRule(const LaunchSpec& launch, LaunchCheck& check, const Rul
   return ForStorage(launch, check.input_type(1), [&]<typename G>(std::type_identity<G>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       Update<G> u{};
-      u.count = count;
-      u.param = a.input<float>(0);
-      u.grad = a.input<G>(1);
-      u.param_out = a.output<float>(0);
-      for (int k = 0; k < kStates; ++k) {
-        u.state[k] = a.input<float>(static_cast<size_t>(2 + k));
-        u.state_out[k] = a.output<float>(static_cast<size_t>(1 + k));
-      }
+      u.of = Updated<G>::Of(count, kStates, a);
       u.lr = a.input<float>(kRate);
       u.step = kStates == 2 ? a.input<int64_t>(kRate + 1) : nullptr;
       u.scale = a.input<float>(kScale);
       u.finite = a.input<float>(kScale + 1);
-      UpdateKernel<<<GridFor(count), kThreads, 0, context.stream>>>(rule, u);
+      UpdateKernel<<<GridFor(u.of.wide ? CeilDiv(count, 4) : count), kThreads, 0, context.stream>>>(
+          rule, u);
       return LaunchStatus();
     });
   });

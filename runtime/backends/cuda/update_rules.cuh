@@ -77,6 +77,60 @@ struct Adam {
   }
 };
 
+__host__ __device__ inline bool IsAligned(const void* at) {
+  return reinterpret_cast<uintptr_t>(at) % 16 == 0;
+}
+
+// What an update reads and writes.
+template <typename G>
+struct Updated {
+  int64_t count;
+  const float* param;
+  const G* grad;
+  const float* state[2];
+  float* param_out;
+  float* state_out[2];
+  bool wide;  // Every address is a multiple of 16.
+
+  static Updated Of(int64_t count, int states, const LaunchArguments& a) {
+    Updated u{};
+    u.count = count;
+    u.param = a.input<float>(0);
+    u.grad = a.input<G>(1);
+    u.param_out = a.output<float>(0);
+    u.wide = IsAligned(u.param) && IsAligned(u.grad) && IsAligned(u.param_out);
+    for (int k = 0; k < states; ++k) {
+      u.state[k] = a.input<float>(static_cast<size_t>(2 + k));
+      u.state_out[k] = a.output<float>(static_cast<size_t>(1 + k));
+      u.wide = u.wide && IsAligned(u.state[k]) && IsAligned(u.state_out[k]);
+    }
+    return u;
+  }
+};
+
+// `kWidth` elements from `i` on.
+template <typename Rule, typename G, int kWidth>
+__device__ void UpdateElements(const Updated<G>& u, const typename Rule::Step& step, float scale,
+                               bool skip, int64_t i) {
+  float param[kWidth];
+  float grad[kWidth];
+  float state[2][kWidth] = {};
+  LoadPack<float, kWidth>(u.param + i, param);
+  LoadPack<G, kWidth>(u.grad + i, grad);
+#pragma unroll
+  for (int k = 0; k < Rule::kStates; ++k) LoadPack<float, kWidth>(u.state[k] + i, state[k]);
+#pragma unroll
+  for (int e = 0; e < kWidth; ++e) {
+    float own[2] = {state[0][e], state[1][e]};
+    if (!skip) Rule::Apply(step, grad[e] * scale, param[e], own);
+    state[0][e] = own[0];
+    state[1][e] = own[1];
+  }
+  StorePack<float, kWidth>(param, u.param_out + i);
+#pragma unroll
+  for (int k = 0; k < Rule::kStates; ++k) StorePack<float, kWidth>(state[k], u.state_out[k] + i);
+}
+
 // The rules of a launch's attributes; check.status() says what is wrong with them.
 inline Sgd ReadSgd(LaunchCheck& check) { return {check.Float("weight_decay", 0)}; }
 inline Momentum ReadMomentum(LaunchCheck& check) {
