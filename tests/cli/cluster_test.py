@@ -131,7 +131,7 @@ class MpiJob(ProgramTest):
         ranks = spec["mpiReplicaSpecs"]["Worker"]["replicas"] * slots
         self.assertEqual(words[words.index("-np") + 1], str(ranks))
         patience = int(words[words.index("odls_base_sigkill_timeout") + 1])
-        self.assertLess(patience, launcher["terminationGracePeriodSeconds"])
+        self.assertLess(2 * patience, launcher["terminationGracePeriodSeconds"])
         # The options are those of train: slurm reads them as train does.
         at = words.index("train")
         self.assertIn("auto", words[at:])
