@@ -21,6 +21,7 @@
 #include "passes/spill.h"
 #include "passes/sync_norm.h"
 #include "passes/widen.h"
+#include "passes/workspace.h"
 
 namespace wsi {
 namespace {
@@ -133,6 +134,15 @@ Result<PassFunction> MakeDefer(const Attributes& attributes) {
   return Bind(options, parsed, DeferUpdates);
 }
 
+Result<PassFunction> MakeWorkspace(const Attributes& attributes) {
+  PassOptions options(attributes);
+  WorkspaceOptions parsed;
+  parsed.device = options.String("device", parsed.device);
+  parsed.hopper = options.Bool("hopper", parsed.hopper);
+  parsed.library_bytes = options.Size("library_bytes", parsed.library_bytes);
+  return Bind(options, parsed, SetWorkspaces);
+}
+
 constexpr std::array kPasses = {
     PassEntry{"widen", "floats become f64, or halves f32 {to=f64|f32}", MakeWiden},
     PassEntry{"simplify", "fold constants, drop what does nothing {fold_limit, inference}",
@@ -151,6 +161,10 @@ constexpr std::array kPasses = {
     PassEntry{"sync-norm", "batch norm in training mode over the batches of all ranks",
               MakeSyncNorm},
     PassEntry{"fuse", "batch norm, residual sum and ReLU in one", MakeFuse},
+    PassEntry{"workspace",
+              "what kernels take beside their operands {device=cpu|cuda|reference, hopper, "
+              "library_bytes}",
+              MakeWorkspace},
     PassEntry{"schedule", "an order that lowers the peak of live bytes", MakeSchedulePass},
     PassEntry{"residency",
               "keep, recompute or offload what is not in use {device_budget, host_budget, "

@@ -48,7 +48,6 @@ void Assigner::Clear() {
   for (int32_t i = 0; i < graph_.value_count(); ++i) graph_.value(ValueId{i}).buffer = {};
   for (int32_t i = 0; i < graph_.node_count(); ++i) {
     graph_.node(NodeId{i}).workspace = {};
-    graph_.node(NodeId{i}).workspace_bytes = 0;
   }
 }
 
@@ -81,10 +80,9 @@ void Assigner::AddClasses() {
 void Assigner::AddWorkspaces() {
   for (size_t s = 0; s < graph_.order().size(); ++s) {
     const NodeId id = graph_.order()[s];
-    const Bytes bytes = WorkspaceBytes(graph_, id);
+    const Bytes bytes = graph_.node(id).workspace_bytes;
     if (bytes == 0) continue;
     const auto step = static_cast<int64_t>(s);
-    graph_.node(id).workspace_bytes = bytes;
     graph_.node(id).workspace = Add(Tier::kDevice, 0, bytes, {step, step + 1});
   }
 }

@@ -251,11 +251,6 @@ Result<Liveness> LivenessBuilder::Run() {
 
 Result<Liveness> ComputeLiveness(const Graph& graph) { return LivenessBuilder(graph).Run(); }
 
-Bytes WorkspaceBytes(const Graph& graph, NodeId id) {
-  const OpDef* def = FindOp(graph.node(id).op);
-  return def->workspace == nullptr ? 0 : def->workspace(OpView(graph, id));
-}
-
 std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness, Tier tier) {
   std::vector<Bytes> change(static_cast<size_t>(liveness.steps) + 1, 0);
   for (const StorageClass& storage : liveness.classes) {
@@ -270,7 +265,7 @@ std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness,
     sum += change[s];
     live[s] = sum;
     if (s >= graph.order().size() || tier != Tier::kDevice) continue;
-    live[s] += AlignUp(WorkspaceBytes(graph, graph.order()[s]), kBufferAlignment);
+    live[s] += AlignUp(graph.node(graph.order()[s]).workspace_bytes, kBufferAlignment);
   }
   return live;
 }

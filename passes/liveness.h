@@ -57,11 +57,8 @@ constexpr Bytes TierAlignment(Tier tier) {
 }
 
 // Live bytes of a tier at each step: every class rounded up to the tier's alignment,
-// workspaces from OpDef::workspace included, what persists left out.
+// workspaces included, what persists left out.
 std::vector<Bytes> LiveBytesByStep(const Graph& graph, const Liveness& liveness,
                                    Tier tier = Tier::kDevice);
-
-// The scratch bytes that the node may use.
-Bytes WorkspaceBytes(const Graph& graph, NodeId node);
 
 }  // namespace wsi

@@ -21,6 +21,7 @@
 #include "passes/spill.h"
 #include "passes/sync_norm.h"
 #include "passes/widen.h"
+#include "passes/workspace.h"
 
 namespace wsi {
 namespace {
@@ -45,6 +46,12 @@ void AddWiden(const Graph& imported, const PipelineOptions& options, std::vector
   }
 }
 
+// Kernels of other devices keep theirs themselves.
+void AddWorkspace(const PipelineOptions& options, std::vector<Pass>& passes) {
+  if (options.workspace.device != "cuda") return;
+  passes.push_back(Bind("workspace", options.workspace, SetWorkspaces));
+}
+
 // To schedule: what is behind depends on the memory that all programs need.
 std::vector<Pass> TrainPasses(const Graph& imported, const PipelineOptions& options) {
   std::vector<Pass> passes;
@@ -59,6 +66,7 @@ std::vector<Pass> TrainPasses(const Graph& imported, const PipelineOptions& opti
   AddPrecision(options, passes);
   if (options.sync_norm) passes.push_back(Bind("sync-norm", SyncNormOptions{}, SynchroniseNorm));
   passes.push_back(Bind("fuse", FuseOptions{}, Fuse));
+  AddWorkspace(options, passes);
   passes.push_back(Bind("schedule", ScheduleOptions{}, ScheduleNodes));
   return passes;
 }
@@ -94,6 +102,7 @@ std::vector<Pass> InferPasses(const Graph& imported, const PipelineOptions& opti
   if (train != nullptr) passes.push_back(ShareRoles(*train));
   AddPrecision(options, passes);
   passes.push_back(Bind("fuse", FuseOptions{}, Fuse));
+  AddWorkspace(options, passes);
   passes.push_back(Bind("schedule", ScheduleOptions{}, ScheduleNodes));
   return passes;
 }

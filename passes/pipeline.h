@@ -16,6 +16,7 @@
 #include "passes/optimizer.h"
 #include "runtime/base/checked.h"
 #include "runtime/base/status.h"
+#include "runtime/workspace/workspace.h"
 
 namespace wsi {
 
@@ -37,6 +38,7 @@ struct PipelineOptions {
   bool sync_norm = false;                   // Batch norm in training mode over all ranks.
   LossKind loss = LossKind::kCrossEntropy;  // kNone: no training program.
   OptimizerOptions optimizer;
+  WorkspaceOptions workspace;  // Of the device that the plan is for.
   MemoryOptions memory;
   // Of the training program; those of the inference program go to the subfolder infer
   // where there are both.

@@ -112,7 +112,7 @@ void ModelBuilder::AddOp(NodeId id) {
   ModelOp op;
   op.node = id;
   op.seconds = NodeSeconds(graph_, id, rates_);
-  op.workspace = AlignUp(WorkspaceBytes(graph_, id), kBufferAlignment);
+  op.workspace = AlignUp(node.workspace_bytes, kBufferAlignment);
   for (const ValueId input : node.inputs) {
     if (const int m = MemoryOf(input); m >= 0) AddOnce(op.reads, m);
   }

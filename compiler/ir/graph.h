@@ -84,7 +84,7 @@ struct Node {
   std::vector<ValueId> inputs;   // Invalid: an optional input that is absent.
   std::vector<ValueId> outputs;  // Invalid: an optional output nobody asked for.
   Phase phase = Phase::kForward;
-  Bytes workspace_bytes = 0;  // Set by the assign pass, from OpDef::workspace.
+  Bytes workspace_bytes = 0;  // Beside its operands; set by the workspace pass.
   BufferId workspace;         // Set by the assign pass.
 };
 

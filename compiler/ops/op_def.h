@@ -168,9 +168,6 @@ struct OpDef {
   bool is_view = false;  // output 0 is input 0's bytes under another shape
   // (output, input) pairs that may share memory, equal in shape, if the input dies here.
   std::span<const std::pair<int, int>> in_place = {};
-  // Scratch bytes that a backend may use for the operator, planned as a buffer.
-  // Null: none. Backends stay within it.
-  Bytes (*workspace)(const OpView&) = nullptr;
 };
 
 // The operator called `name`, or null.

@@ -16,8 +16,7 @@ bool Continues(const Step& step, const Step& next) {
   const plan::Instruction& b = *next.instruction;
   return a.has_launch() && b.has_launch() && a.launch().op() == b.launch().op() &&
          a.phase() == b.phase() && step.lane == next.lane && step.record == -1 &&
-         step.taps.empty() && next.waits.empty() && a.launch().workspace() == -1 &&
-         b.launch().workspace() == -1;
+         step.taps.empty() && next.waits.empty();
 }
 
 Status Join(const plan::Plan& plan, Backend* backend, std::span<Step> steps) {
@@ -28,7 +27,8 @@ Status Join(const plan::Plan& plan, Backend* backend, std::span<Step> steps) {
   launches.reserve(steps.size());
   for (const Step& step : steps) {
     launches.push_back(operands.emplace_back(plan, *step.instruction).spec());
-    arguments.push_back({.inputs = step.inputs, .outputs = step.outputs});
+    arguments.push_back(
+        {.inputs = step.inputs, .outputs = step.outputs, .workspace = step.workspace});
   }
   WSI_ASSIGN_OR_RETURN(std::unique_ptr<Kernel> kernel,
                        backend->CompileTogether(launches, arguments));

@@ -19,7 +19,7 @@ namespace wsi {
 namespace {
 
 constexpr std::array<char, 8> kMagic = {'w', 's', 'i', 'p', 'l', 'a', 'n', '\n'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 constexpr Bytes kSectionAlignment = 64;
 constexpr Bytes kMaxPlanBytes = Bytes{64} << 20;  // Some hundred thousand instructions.
 constexpr Bytes kHashBytes = 16;

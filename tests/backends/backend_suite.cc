@@ -101,7 +101,7 @@ class CaseLaunches {
     const Shape image = Shape::Make(attributes.Ints("input_shape")).value();
     attributes.Erase("input_shape");
     const Tensor x = RandomTensor({image}, RunSeed(), 2000);
-    Launch launch{"MaxPool", test.name, attributes, {&x}, {}, 0, {}};
+    Launch launch{"MaxPool", test.name, attributes, {&x}, {}, {}};
     EXPECT_TRUE(InferLaunch(launch, {true, true}).ok());
     return std::move(reference_.Run(launch).value()[1]);
   }
@@ -118,9 +118,8 @@ class CaseLaunches {
 
   // The launch of the case on `inputs`, which it borrows.
   Launch MakeLaunch(const BackendCase& test, const std::vector<Tensor>& inputs, DType dtype) {
-    Launch launch{
-        test.op, test.name, WithFloatType(test.attributes, dtype), Pointers(test, inputs), {},
-        0,       {}};
+    Launch launch{test.op, test.name, WithFloatType(test.attributes, dtype), Pointers(test, inputs),
+                  {},      {}};
     const Status inferred = InferLaunch(launch, test.outputs);
     EXPECT_TRUE(inferred.ok()) << inferred.message();
     return launch;
@@ -301,7 +300,7 @@ TEST(BackendCoverage, SupportedOpsAreSortedAndKnown) {
 TEST(BackendErrors, UnknownOperatorNamesOperatorAndNode) {
   LaunchRunner backend(MakeBackendUnderTest());
   if (!backend.has_backend()) GTEST_SKIP() << "the backend's device is not there";
-  const Launch launch{"Sqroot", "layer7", {}, {}, {}, 0, {}};
+  const Launch launch{"Sqroot", "layer7", {}, {}, {}, {}};
   const Result<std::vector<Tensor>> result = backend.Run(launch);
   ASSERT_FALSE(result.ok());
   EXPECT_NE(result.status().message().find("Sqroot 'layer7'"), std::string::npos)

@@ -65,7 +65,7 @@ class ReluMask : public testing::TestWithParam<MaskCase> {
   std::vector<Tensor> Run(const char* op, std::vector<const Tensor*> inputs, size_t outputs) {
     const Attributes attributes = {
         {"epsilon", 0.0}, {"relu", int64_t{1}}, {"channels_last", int64_t{1}}};
-    Launch launch{op, "mask", attributes, std::move(inputs), {}, 0, {}};
+    Launch launch{op, "mask", attributes, std::move(inputs), {}, {}};
     const Status inferred = InferLaunch(launch, std::vector<bool>(outputs, true));
     EXPECT_TRUE(inferred.ok()) << inferred.message();
     Result<std::vector<Tensor>> results = backend_.Run(launch);

@@ -6,7 +6,7 @@ namespace wsi {
 namespace {
 
 Result<Launch> LaunchOf(const Graph& graph, const Node& node, const NamedTensors& values) {
-  Launch launch{node.op, node.name, node.attributes, {}, {}, 0, {}};
+  Launch launch{node.op, node.name, node.attributes, {}, {}, {}};
   for (const ValueId input : node.inputs) {
     launch.inputs.push_back(nullptr);
     if (!input.valid()) continue;
@@ -27,10 +27,10 @@ Result<Launch> LaunchOf(const Graph& graph, const Node& node, const NamedTensors
 Result<std::vector<Tensor>> RunBatchNormTrain(const Launch& train, LaunchRunner& runner) {
   const Shape channels = train.inputs[1]->shape();
   const DType dtype = train.inputs[1]->dtype();
-  Launch stats{"BatchNormStats", train.node, train.attributes, {train.inputs[0]}, {}, 0, {}};
+  Launch stats{"BatchNormStats", train.node, train.attributes, {train.inputs[0]}, {}, {}};
   stats.outputs.assign(2, TensorType{dtype, channels});
   WSI_ASSIGN_OR_RETURN(std::vector<Tensor> moments, runner.Run(stats));
-  Launch apply{"BatchNormApply", train.node, train.attributes, train.inputs, {}, 0, {}};
+  Launch apply{"BatchNormApply", train.node, train.attributes, train.inputs, {}, {}};
   apply.inputs.push_back(&moments[0]);
   apply.inputs.push_back(&moments[1]);
   apply.outputs.push_back(train.outputs[0]);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/workspace/workspace.h"
 #include "tests/backends/backend_cases.h"
 #include "tests/backends/backend_suite.h"
 
@@ -15,6 +16,7 @@ namespace wsi {
 namespace {
 
 constexpr Bytes kGuard = 256;
+constexpr Bytes kMostWorkspace = Bytes{1} << 20;
 
 // Launches of one operator with their operands in one arena.
 class Batch {
@@ -62,12 +64,18 @@ class Batch {
     const auto lane = backend.MakeLane("compute");
     ASSERT_TRUE(lane.ok());
     Point((*arena)->data());
+    // All of them use it, one after the other.
+    const auto workspace = backend.AllocateDevice(kMostWorkspace);
+    ASSERT_TRUE(workspace.ok());
     std::vector<LaunchSpec> specs;
     std::vector<LaunchArguments> arguments;
     std::vector<std::unique_ptr<Kernel>> kernels;
     for (const One& one : launches_) {
       specs.push_back({op_, "node", attributes_, one.inputs, one.outputs});
-      arguments.push_back({one.in, one.out});
+      const auto bytes = WorkspaceOf(specs.back(), {.device = std::string(backend.name())});
+      ASSERT_TRUE(bytes.ok() && *bytes <= kMostWorkspace);
+      specs.back().workspace_bytes = *bytes;
+      arguments.push_back({one.in, one.out, (*workspace)->data()});
       auto kernel = backend.Compile(specs.back());
       ASSERT_TRUE(kernel.ok()) << kernel.status().message();
       kernels.push_back(std::move(kernel).value());

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "runtime/backends/reference/reference_backend.h"
+#include "runtime/workspace/workspace.h"
 #include "tests/backends/large_compare.h"
 #include "tests/backends/large_memory.h"
 #include "tests/backends/large_window.h"
@@ -162,7 +163,7 @@ std::vector<Tensor> OperandsOf(const LargeCase& large, const LargeWindow& window
 Result<std::vector<Tensor>> Reference(const LargeCase& large, const LargeWindow& window,
                                       int64_t seed) {
   const std::vector<Tensor> operands = OperandsOf(large, window, seed);
-  Launch launch{large.op, "reference", Exact(window.attributes), {}, {}, 0, {}};
+  Launch launch{large.op, "reference", Exact(window.attributes), {}, {}, {}};
   for (size_t i = 0; i < operands.size(); ++i) {
     launch.inputs.push_back(large.inputs[i].present ? &operands[i] : nullptr);
   }
@@ -221,6 +222,7 @@ LargeOutcome LargeRunner::Launch(const LargeCase& large, const OutputTypeList& t
   const Layout layout = LayOut(large, types);
   outcome.bytes = layout.size;
   operands.arena.reset();
+  operands.workspace.reset();
   kernel_.reset();
   outcome.skipped = WhyNoRoom(layout.size);
   if (!outcome.skipped.empty()) return outcome;
@@ -233,9 +235,15 @@ LargeOutcome LargeRunner::Launch(const LargeCase& large, const OutputTypeList& t
     for (const auto& type : types) {
       outputs.push_back(type ? OperandSpec{true, type->dtype, type->shape} : OperandSpec());
     }
-    WSI_ASSIGN_OR_RETURN(
-        kernel_, backend_->Compile({large.op, "large", large.attributes, inputs, outputs, 0}));
+    LaunchSpec spec{large.op, "large", large.attributes, inputs, outputs};
+    WSI_ASSIGN_OR_RETURN(spec.workspace_bytes,
+                         WorkspaceOf(spec, {.device = std::string(backend_->name())}));
+    outcome.skipped = WhyNoRoom(layout.size + spec.workspace_bytes);
+    if (!outcome.skipped.empty()) return {};
+    WSI_ASSIGN_OR_RETURN(kernel_, backend_->Compile(spec));
     WSI_ASSIGN_OR_RETURN(operands.arena, backend_->AllocateDevice(layout.size));
+    WSI_ASSIGN_OR_RETURN(operands.workspace,
+                         backend_->AllocateDevice(std::max<Bytes>(spec.workspace_bytes, 1)));
     std::byte* base = operands.arena->data();
     operands.inputs.clear();
     operands.outputs.clear();
@@ -265,7 +273,8 @@ Result<double> LargeRunner::Again(const LargeOperands& operands) {
     WSI_ASSIGN_OR_RETURN(lane_, backend_->MakeLane("compute"));
   }
   const auto start = std::chrono::steady_clock::now();
-  WSI_RETURN_IF_ERROR(lane_->Launch(*kernel_, {operands.inputs, operands.outputs, nullptr}));
+  WSI_RETURN_IF_ERROR(
+      lane_->Launch(*kernel_, {operands.inputs, operands.outputs, operands.workspace->data()}));
   WSI_RETURN_IF_ERROR(lane_->Synchronize());
   return Milliseconds(start);
 }

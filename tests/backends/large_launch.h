@@ -15,6 +15,7 @@ namespace wsi {
 // A launch's operands in device memory.
 struct LargeOperands {
   std::unique_ptr<Arena> arena;
+  std::unique_ptr<Arena> workspace;
   std::vector<const std::byte*> inputs;
   std::vector<std::byte*> outputs;
   std::byte* record = nullptr;  // 256 bytes for FindUnset and others.

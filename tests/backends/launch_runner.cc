@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/workspace/workspace.h"
+
 namespace wsi {
 namespace {
 
@@ -19,6 +21,7 @@ struct Placement {
   std::vector<Bytes> input_offsets;
   std::vector<Bytes> output_offsets;
   Bytes workspace_offset = 0;
+  Bytes workspace_bytes = 0;
   Bytes size = kBufferAlignment;
 
   Bytes Place(Bytes bytes) {
@@ -43,7 +46,6 @@ Placement Place(const Launch& launch) {
       p.output_offsets.push_back(type ? p.Place(type->shape.ByteCount(type->dtype)) : -1);
     }
   }
-  p.workspace_offset = p.Place(launch.workspace_bytes);
   return p;
 }
 
@@ -75,7 +77,7 @@ Result<std::vector<Tensor>> TakeOutputs(const Launch& launch, const Placement& p
     std::memcpy(bytes.data(), after.data() + p.output_offsets[i], bytes.size());
     accept(p.output_offsets[i], bytes.size());
   }
-  accept(p.workspace_offset, static_cast<size_t>(launch.workspace_bytes));
+  accept(p.workspace_offset, static_cast<size_t>(p.workspace_bytes));
   if (before == after) return results;
   const auto at = std::mismatch(before.begin(), before.end(), after.begin()).first;
   return InternalError(fmt::format("{} '{}' wrote outside its outputs, at byte {} of {}", launch.op,
@@ -96,8 +98,12 @@ struct Prepared {
 Result<Prepared> Prepare(const Launch& launch, Backend& backend) {
   Prepared p;
   p.placement = Place(launch);
-  const LaunchSpec spec{launch.op,          launch.node,         launch.attributes,
-                        p.placement.inputs, p.placement.outputs, launch.workspace_bytes};
+  LaunchSpec spec{launch.op, launch.node, launch.attributes, p.placement.inputs,
+                  p.placement.outputs};
+  WSI_ASSIGN_OR_RETURN(spec.workspace_bytes,
+                       WorkspaceOf(spec, {.device = std::string(backend.name())}));
+  p.placement.workspace_bytes = spec.workspace_bytes;
+  p.placement.workspace_offset = p.placement.Place(spec.workspace_bytes);
   WSI_ASSIGN_OR_RETURN(p.kernel, backend.Compile(spec));
   WSI_ASSIGN_OR_RETURN(p.arena, backend.AllocateDevice(p.placement.size));
   p.before = Image(launch, p.placement);
@@ -175,8 +181,6 @@ Status InferLaunch(Launch& launch, const std::vector<bool>& outputs) {
     if (!output.valid()) continue;
     launch.outputs.back() = TensorType{graph.value(output).dtype, graph.value(output).shape};
   }
-  const OpDef* def = FindOp(launch.op);
-  if (def->workspace != nullptr) launch.workspace_bytes = def->workspace(OpView(graph, id));
   return {};
 }
 

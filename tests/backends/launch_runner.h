@@ -1,5 +1,6 @@
 // Runs launches one by one on a backend, each in an arena of its own where operands are
-// surrounded by guard bytes and outputs begin as NaN.
+// surrounded by guard bytes and outputs begin as NaN. They have the workspace that is planned
+// for the backend.
 #pragma once
 
 #include <memory>
@@ -21,8 +22,7 @@ struct Launch {
   Attributes attributes;
   std::vector<const Tensor*> inputs;               // Null: absent.
   std::vector<std::optional<TensorType>> outputs;  // None: not asked for.
-  Bytes workspace_bytes = 0;
-  std::optional<std::pair<int, int>> in_place;  // (output, input) that share memory.
+  std::optional<std::pair<int, int>> in_place;     // (output, input) that share memory.
 };
 
 class LaunchRunner {
@@ -43,7 +43,7 @@ class LaunchRunner {
 };
 
 // What InferTypes gives for a launch: one type per entry of `outputs`, of which those
-// that are false stay without; and the workspace that the operator asks for.
+// that are false stay without.
 Status InferLaunch(Launch& launch, const std::vector<bool>& outputs);
 
 }  // namespace wsi

@@ -64,7 +64,7 @@ class RandomAgreement : public testing::TestWithParam<RandomOp> {
  protected:
   Result<std::vector<Tensor>> Run(const OpView& view, const std::vector<Tensor>& operands,
                                   DType type, LaunchRunner& runner) {
-    Launch launch{view.op(), view.name(), AttributesIn(view.attributes(), type), {}, {}, 0, {}};
+    Launch launch{view.op(), view.name(), AttributesIn(view.attributes(), type), {}, {}, {}};
     for (int i = 0; i < view.input_count(); ++i) {
       launch.inputs.push_back(view.HasInput(i) ? &operands[static_cast<size_t>(i)] : nullptr);
     }

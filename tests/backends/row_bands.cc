@@ -61,7 +61,7 @@ std::vector<Tensor> BandOperands(const OpView& view, Band& band, const NamedTens
 Result<std::vector<Tensor>> RunBand(const OpView& view, Band& band, const NamedTensors& values,
                                     LaunchRunner& runner) {
   const std::vector<Tensor> operands = BandOperands(view, band, values);
-  Launch launch{view.op(), view.name(), band.attributes, {}, {}, 0, {}};
+  Launch launch{view.op(), view.name(), band.attributes, {}, {}, {}};
   for (int i = 0; i < view.input_count(); ++i) {
     launch.inputs.push_back(view.HasInput(i) ? &operands[static_cast<size_t>(i)] : nullptr);
   }

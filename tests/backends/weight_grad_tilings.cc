@@ -78,7 +78,7 @@ void ExpectAllTilings(const Window& w, DType dtype, int64_t groups = 1) {
     const std::vector<std::byte> unset(got.size() * sizeof(float), std::byte{0xff});
     const DeviceBytes dw = OnDevice(unset);
     const DeviceBytes scratch =
-        OnDevice(std::vector<std::byte>(static_cast<size_t>(grad->scratch_bytes())));
+        OnDevice(std::vector<std::byte>(static_cast<size_t>(grad->workspace_bytes())));
     const Status ran = grad->Run(x_at.get(), dy_at.get(), static_cast<float*>(dw.get()),
                                  static_cast<float*>(scratch.get()), nullptr);
     ASSERT_TRUE(ran.ok()) << ran.message();

@@ -90,6 +90,7 @@ Status CompileCase(const std::string& model, const CaseData& data, std::string_v
   PipelineOptions options;
   const bool is_reference = device == "reference";
   options.widen = is_reference;
+  options.workspace.device = device;
   options.loss = LossKind::kNone;
   WSI_ASSIGN_OR_RETURN(const CompiledGraphs graphs,
                        CompileGraphs(std::move(graph), options, silent));

@@ -112,6 +112,7 @@ Result<PipelineOptions> MakePipelineOptions(const Arguments& a) {
   options.loss_scale = a.precision == "fp16";
   if (a.precision == "bf16") options.precision = DType::kBF16;
   WSI_ASSIGN_OR_RETURN(options.memory, ToMemoryOptions(a.memory, a.device));
+  WSI_ASSIGN_OR_RETURN(options.workspace, ToWorkspaceOptions(a.memory, a.device));
   options.norm = a.norm;
   options.sync_norm = a.sync_norm;
   options.loss = a.loss;

@@ -65,6 +65,17 @@ void AddMemoryOptions(CLI::App& command, MemoryArguments* a) {
   command.add_flag("--no-offload", a->no_offload, "keep everything on the device");
   command.add_flag("--keep-state", a->keep_state,
                    "parameters, statistics and optimizer state stay on the device");
+  command.add_option(
+      "--library-workspace", a->library_workspace,
+      "of --device cuda: what each convolution of cuDNN and each product of cuBLASLt "
+      "may take beside its operands, for example 512MiB (default: by their sizes)");
+  command
+      .add_option(
+          "--gpu", a->gpu,
+          "of --device cuda: hopper (compute capability 9.0), or any, whose weight gradients "
+          "in half precision take more memory")
+      ->check(CLI::IsMember({"hopper", "any"}))
+      ->capture_default_str();
 }
 
 Result<MemoryOptions> ToMemoryOptions(const MemoryArguments& a, const std::string& device) {
@@ -94,6 +105,15 @@ Result<MemoryOptions> ToMemoryOptions(const MemoryArguments& a, const std::strin
   } else {
     WSI_ASSIGN_OR_RETURN(options.rates, FindRates(a.rates));
   }
+  return options;
+}
+
+Result<WorkspaceOptions> ToWorkspaceOptions(const MemoryArguments& a, const std::string& device) {
+  WorkspaceOptions options;
+  options.device = device;
+  options.hopper = a.gpu == "hopper";
+  WSI_ASSIGN_OR_RETURN(options.library_bytes,
+                       ParseBudget("library-workspace", a.library_workspace));
   return options;
 }
 

@@ -6,6 +6,7 @@
 
 #include "passes/fit_memory.h"
 #include "runtime/base/status.h"
+#include "runtime/workspace/workspace.h"
 
 namespace wsi {
 
@@ -20,6 +21,8 @@ struct MemoryArguments {
   bool no_recompute = false;
   bool no_offload = false;
   bool keep_state = false;
+  std::string library_workspace;
+  std::string gpu = "hopper";
 };
 
 void AddMemoryOptions(CLI::App& command, MemoryArguments* arguments);
@@ -27,5 +30,9 @@ void AddMemoryOptions(CLI::App& command, MemoryArguments* arguments);
 // kUsage for what this version does not do; kResources for budgets above the memory of this
 // machine where the plan is for its processor (`device` cpu or reference).
 Result<MemoryOptions> ToMemoryOptions(const MemoryArguments& arguments, const std::string& device);
+
+// What kernels of `device` are given beside their operands.
+Result<WorkspaceOptions> ToWorkspaceOptions(const MemoryArguments& arguments,
+                                            const std::string& device);
 
 }  // namespace wsi

@@ -5,12 +5,10 @@
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/lines.cuh"
 #include "runtime/backends/cuda/ordering.cuh"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
-
-constexpr int64_t kManyLines = 32768;
-constexpr int64_t kShortLine = 32;
 
 template <typename T>
 __global__ void ExtremeOfLine(Rows rows, Order order, const T* x, int64_t* y) {
@@ -68,19 +66,18 @@ __global__ void FinishExtremes(const Candidate<C>* partial, ColumnShape shape, i
 }
 
 template <typename T>
-KernelResult CompileChunks(const Rows& rows, const Order& order, Context& context) {
+KernelResult CompileChunks(const LaunchSpec& launch, const Rows& rows, const Order& order,
+                           Context& context) {
   using Best = Candidate<Computed<T>>;
-  const ColumnShape shape = {
-      .batch = rows.outer_count, .rows = rows.length, .columns = rows.inner_count};
+  const ColumnShape shape = ColumnsOf(rows);
   const ColumnGrid g = GridOf(shape, 1);
   const int64_t chunks = CeilDiv(shape.rows, g.chunk_rows);
   const int64_t lines = shape.batch * shape.columns;
-  if (chunks > 1) {
-    WSI_RETURN_IF_ERROR(context.scratch.Require(lines * chunks * Bytes{sizeof(Best)}));
-  }
+  static_assert(sizeof(Best) == kCandidateBytes);
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, ExtremesBytes(rows)));
   return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
     if (lines == 0) return {};
-    auto* partial = chunks > 1 ? context.scratch.at<Best>(0) : nullptr;
+    auto* partial = chunks > 1 ? WorkspaceAt<Best>(a) : nullptr;
     PartialExtremes<T><<<g.grid, g.block, 0, context.stream>>>(
         shape, g.chunk_rows, chunks, order, a.input<T>(0), partial, a.output<int64_t>(0));
     if (chunks > 1) {
@@ -106,8 +103,8 @@ KernelResult CompileArgExtreme(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   const Order order = {.largest = launch.op == "ArgMax", .last = last};
   return ForElement(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
-    if (rows.length > kShortLine && lines < kManyLines) {
-      return CompileChunks<T>(rows, order, context);
+    if (CutsExtremes(rows)) {
+      return CompileChunks<T>(launch, rows, order, context);
     }
     return MakeKernel([=, &context](const LaunchArguments& a) {
       ExtremeOfLine<T><<<GridFor(lines), kThreads, 0, context.stream>>>(rows, order, a.input<T>(0),

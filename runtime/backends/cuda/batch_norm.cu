@@ -62,14 +62,16 @@ KernelResult CompileBatchNormStats(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     const ColumnSums sums(batch.shape, WidthOf<T>(batch.shape), 2);
-    if (Status s = context.scratch.Require(sums.scratch_bytes()); !s.ok()) return KernelResult(s);
+    if (Status s = RequireWorkspace(launch, sums.workspace_bytes()); !s.ok()) {
+      return KernelResult(s);
+    }
     return MakeKernel([=, &context](const LaunchArguments& a) {
       const T* x = a.input<T>(0);
       const MomentTerms<T> terms{{x}, batch.shape};
       const FinishMoments<T> finish{x, static_cast<double>(batch.shape.rows), a.output<float>(0),
                                     a.output<float>(1)};
       WithWidth<T>(batch.shape, [&](auto width) {
-        sums.Run<width.value>(terms, finish, context.scratch.at<double>(0), context.stream);
+        sums.Run<width.value>(terms, finish, WorkspaceAt<double>(a), context.stream);
       });
       return LaunchStatus();
     });

@@ -139,7 +139,9 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& contex
   const bool from_x = batch.relu && !from_y;
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     const ColumnSums sums(batch.shape, WidthOf<T>(batch.shape), 2);
-    if (Status s = context.scratch.Require(sums.scratch_bytes()); !s.ok()) return KernelResult(s);
+    if (Status s = RequireWorkspace(launch, sums.workspace_bytes()); !s.ok()) {
+      return KernelResult(s);
+    }
     return MakeKernel([=, &context](const LaunchArguments& a) {
       const FinishGrad finish{a.input<float>(3), batch.epsilon, a.output<float>(0),
                               a.output<float>(1)};
@@ -158,7 +160,7 @@ KernelResult CompileBatchNormGradStats(const LaunchSpec& launch, Context& contex
         terms.vectors = vectors;
         terms.dz = a.output<T>(2);
         WithWidth<T>(batch.shape, [&](auto width) {
-          sums.Run<width.value>(terms, finish, context.scratch.at<double>(0), context.stream);
+          sums.Run<width.value>(terms, finish, WorkspaceAt<double>(a), context.stream);
         });
       };
       if (addend != nullptr && from_x) {

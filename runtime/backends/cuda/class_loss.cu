@@ -5,6 +5,7 @@
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/lines.cuh"
 #include "runtime/backends/cuda/totals.cuh"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
@@ -172,12 +173,12 @@ KernelResult CompileLoss(const LaunchSpec& launch, bool softmax, Context& contex
   check.OutputIs(1, check.input(0));
   check.OutputIs(1, dtype);
   WSI_RETURN_IF_ERROR(check.status());
-  const Bytes sums = TotalsBytes<2>();
-  WSI_RETURN_IF_ERROR(context.scratch.Require(sums + c.count() * Bytes{sizeof(double)}));
+  const ClassLossLayout layout = LayOutClassLoss(c.count(), softmax);
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, layout.end));
   return ForWide(launch, dtype, [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       const T* x = a.input<T>(0);
-      double* of_rows = softmax ? context.scratch.at<double>(sums) : nullptr;
+      double* of_rows = softmax ? WorkspaceAt<double>(a, layout.rows) : nullptr;
       if (softmax) {
         WithThreads(c.rows, [&](auto threads, unsigned grid, unsigned block) {
           LogSumExps<decltype(threads), T>
@@ -185,8 +186,7 @@ KernelResult CompileLoss(const LaunchSpec& launch, bool softmax, Context& contex
         });
       }
       RunTotals(LossTerms<T>{TargetsOf<T>(c, a, 1, context), x, of_rows}, c.count(),
-                FinishLoss<T>{c.mean, a.output<T>(0)}, context.scratch.at<double>(0),
-                context.stream);
+                FinishLoss<T>{c.mean, a.output<T>(0)}, WorkspaceAt<double>(a), context.stream);
       return LaunchStatus();
     });
   });
@@ -207,14 +207,14 @@ KernelResult CompileLossGrad(const LaunchSpec& launch, bool softmax, Context& co
     check.InputIs(1, dtype);
   }
   WSI_RETURN_IF_ERROR(check.status());
-  const Bytes divisor_at = TotalsBytes<1>();
-  WSI_RETURN_IF_ERROR(context.scratch.Require(divisor_at + Bytes{sizeof(double)}));
+  const ClassLossLayout layout = LayOutClassLossGrad(c.count());
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, layout.end));
   return ForWide(launch, dtype, [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       const Targets<T> targets = TargetsOf<T>(c, a, target, context);
-      auto* divisor = context.scratch.at<double>(divisor_at);
+      auto* divisor = WorkspaceAt<double>(a, layout.rows);
       RunTotals(WeightTerms<T>{targets}, c.count(), KeepDivisor{c.mean, divisor},
-                context.scratch.at<double>(0), context.stream);
+                WorkspaceAt<double>(a), context.stream);
       LossGrad<T><<<GridFor(c.count() * c.rows.length), kThreads, 0, context.stream>>>(
           targets, a.input<T>(0), softmax ? a.input<T>(1) : nullptr, divisor, a.output<T>(0));
       return LaunchStatus();

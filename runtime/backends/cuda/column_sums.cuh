@@ -8,10 +8,6 @@
 
 namespace wsi::cuda {
 
-// As many blocks of sums as an H100 runs at a time: more would be a second wave of few.
-inline constexpr int kSumBlocksEach = 2;  // Of its 132 processors.
-inline constexpr int64_t kSumBlocks = 132 * kSumBlocksEach;
-
 // The sum over the threads of a warp that have the same threadIdx.x; blockDim.x is a power
 // of two, at most 32.
 __device__ inline float SumOverRows(float v) {
@@ -20,22 +16,6 @@ __device__ inline float SumOverRows(float v) {
   }
   return v;
 }
-
-// How the rows of sums are cut. Blocks take slabs of rows side by side, from the last rows to
-// the first: what was written last lies in the cache still, and whoever reads the same next
-// from its first rows on finds those.
-//
-//   rows     ... | slab 4 | slab 3 | slab 2 | slab 1 | slab 0 |    3 chunks a sweep, 2 slabs each:
-//   chunk        |   1    |   0    |   2    |   1    |   0    |    a block adds slabs 0 and 3
-struct RowSweeps {
-  int64_t slab_rows = 1;
-  int64_t slabs = 0;
-  int64_t chunks = 1;      // Of a sweep: blocks beside each other.
-  int64_t slabs_each = 1;  // Of a chunk, at most.
-  int64_t sweeps = 0;
-
-  __host__ __device__ int64_t all_chunks() const { return sweeps * chunks; }
-};
 
 // f has Add<W>(factors, v, row, at, float (&sums)[kTerms][W]), v as ForRows has them.
 // partial: [batch][sweep][chunk][kTerms][columns].
@@ -124,44 +104,31 @@ __global__ void FinishColumnSums(const double* partial, ColumnShape shape, int64
   }
 }
 
-// `rows` of columns whose packs take `column_blocks` blocks; y rows a block at a time.
-inline RowSweeps SweepsOf(int64_t rows, unsigned y, int64_t column_blocks) {
-  constexpr int64_t kSteps = 8;  // Of a slab; a multiple of kRowsAhead.
-  RowSweeps cut;
-  cut.slab_rows = y * kSteps;
-  cut.slabs = CeilDiv(rows, cut.slab_rows);
-  const int64_t wanted = std::max<int64_t>(1, kSumBlocks / column_blocks);
-  cut.chunks = std::clamp<int64_t>(cut.slabs, 1, wanted);
-  cut.slabs_each = kMostRows / kSteps;
-  cut.sweeps = CeilDiv(cut.slabs, cut.chunks * cut.slabs_each);
-  return cut;
-}
-
 // How sums of `terms` terms are made of elements of `width` a pack.
 class ColumnSums {
  public:
   ColumnSums(const ColumnShape& shape, int width, int terms) : shape_(shape) {
     const ColumnGrid g = GridOf(shape, width);
     block_ = g.block;
-    cut_ = SweepsOf(shape.rows, g.block.y, int64_t{g.grid.x} * g.grid.z);
+    cut_ = SweepsOf(shape, CutColumns(shape, width));
     grid_ = dim3(g.grid.x, static_cast<unsigned>(cut_.chunks), g.grid.z);
-    bytes_ = shape.batch * cut_.all_chunks() * terms * shape.columns * int64_t{sizeof(double)};
+    bytes_ = ColumnSumsBytes(shape, width, terms);
   }
 
   const ColumnShape& shape() const { return shape_; }
-  Bytes scratch_bytes() const { return bytes_; }
+  Bytes workspace_bytes() const { return bytes_; }
 
-  // `scratch`: where scratch_bytes() are free.
+  // `workspace`: where workspace_bytes() are free.
   template <int W, typename F, typename Finish>
-  void Run(const F& f, const Finish& finish, double* scratch, cudaStream_t stream) const {
+  void Run(const F& f, const Finish& finish, double* workspace, cudaStream_t stream) const {
     if (shape_.batch * shape_.columns == 0) return;
     if (cut_.sweeps > 0) {
-      PartialColumnSums<W><<<grid_, block_, 0, stream>>>(f, shape_, cut_, scratch);
+      PartialColumnSums<W><<<grid_, block_, 0, stream>>>(f, shape_, cut_, workspace);
     }
     const dim3 grid(static_cast<unsigned>(CeilDiv(shape_.columns, 32)),
                     static_cast<unsigned>(std::min<int64_t>(shape_.batch, 65535)));
     FinishColumnSums<F::kTerms>
-        <<<grid, dim3(32, kFinishParts), 0, stream>>>(scratch, shape_, cut_.all_chunks(), finish);
+        <<<grid, dim3(32, kFinishParts), 0, stream>>>(workspace, shape_, cut_.all_chunks(), finish);
   }
 
  private:

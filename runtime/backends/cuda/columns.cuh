@@ -14,15 +14,6 @@
 
 namespace wsi::cuda {
 
-struct ColumnShape {
-  int64_t batch = 1;
-  int64_t rows = 1;
-  int64_t columns = 1;
-  __host__ __device__ int64_t At(int64_t n, int64_t row, int64_t column) const {
-    return (n * rows + row) * columns + column;
-  }
-};
-
 // run(std::integral_constant<int, W>) for the widest pack that the channels allow.
 template <typename T, typename F>
 void WithWidth(const ColumnShape& shape, const F& run) {
@@ -34,36 +25,26 @@ void WithWidth(const ColumnShape& shape, const F& run) {
 }
 template <typename T>
 int WidthOf(const ColumnShape& shape) {
-  return IsWide<T>(shape.columns) ? kWide<T> : 1;
+  return PackWidth(sizeof(T), shape.columns);
 }
 
-// Threads of a block: x over packs of columns, y over rows; blocks: x over columns, y
-// over chunks of rows, z over the batch.
+// As CutColumns cuts them; blocks: x over columns, y over chunks of rows, z over the batch.
 struct ColumnGrid {
   ColumnShape shape;
   dim3 block;
   dim3 grid;
   int64_t chunk_rows = 1;
 };
-inline constexpr int64_t kMostRows = 512;  // Of a thread.
-inline constexpr int64_t kLeastRows = 8;
-inline constexpr int64_t kColumnBlocks = 1024;  // Wanted.
 
 // `width`: columns of a pack.
 inline ColumnGrid GridOf(const ColumnShape& shape, int width) {
-  const int64_t packs = CeilDiv(shape.columns, width);
-  unsigned x = 1;
-  while (x < 32 && x < packs) x *= 2;
-  const unsigned y = kThreads / x;
-  const int64_t chunks = std::max<int64_t>(1, kColumnBlocks / (CeilDiv(packs, x) * shape.batch));
-  const int64_t wanted = CeilDiv(shape.rows, int64_t{y} * chunks);
-  const int64_t rows = int64_t{y} * std::clamp(wanted, kLeastRows, kMostRows);
+  const ColumnCut cut = CutColumns(shape, width);
   ColumnGrid g;
   g.shape = shape;
-  g.block = dim3(x, y);
-  g.chunk_rows = rows;
-  g.grid = dim3(static_cast<unsigned>(CeilDiv(packs, x)),
-                static_cast<unsigned>(std::clamp<int64_t>(CeilDiv(shape.rows, rows), 1, 65535)),
+  g.block = dim3(cut.x, cut.y);
+  g.chunk_rows = cut.chunk_rows;
+  g.grid = dim3(static_cast<unsigned>(cut.pack_blocks),
+                static_cast<unsigned>(std::clamp<int64_t>(cut.chunks, 1, 65535)),
                 static_cast<unsigned>(std::clamp<int64_t>(shape.batch, 1, 65535)));
   return g;
 }

@@ -37,6 +37,15 @@ std::string FaultText(const LaunchSpec& launch, std::string_view what) {
   return fmt::format("{} '{}' on cuda: {}", launch.op, launch.node, what);
 }
 
+Status RequireWorkspace(const LaunchSpec& launch, Bytes bytes) {
+  if (bytes <= launch.workspace_bytes) return {};
+  return CompileError(
+      launch, fmt::format("wants {} of workspace ({} bytes), its plan gives it {} ({} bytes); make "
+                          "the plan anew with this version's wsic",
+                          FormatBytes(bytes), bytes, FormatBytes(launch.workspace_bytes),
+                          launch.workspace_bytes));
+}
+
 Status CompileError(const LaunchSpec& launch, std::string_view what) {
   return InvalidInput(FaultText(launch, what));
 }

@@ -10,7 +10,6 @@
 
 #include "runtime/backends/cuda/cuda_status.h"
 #include "runtime/backends/cuda/faults.h"
-#include "runtime/backends/cuda/scratch.h"
 #include "runtime/backends/function_kernel.h"
 #include "runtime/backends/launch_check.h"
 
@@ -23,7 +22,6 @@ class ProgramCache;
 // Lives as long as the backend; kernels keep references to it.
 struct Context {
   cudaStream_t stream;  // The compute lane's.
-  Scratch& scratch;
   Faults& faults;
   Cudnn& cudnn;
   CublasLt& cublas;
@@ -48,6 +46,15 @@ class LaunchCheck : public wsi::LaunchCheck {
   // Borrows the launch.
   explicit LaunchCheck(const LaunchSpec& launch);
 };
+
+// Holds a kernel to the workspace that its launch has: kInvalidInput naming both sizes where
+// it wants more.
+Status RequireWorkspace(const LaunchSpec& launch, Bytes bytes);
+// Where `offset` of a launch's workspace is.
+template <typename T>
+T* WorkspaceAt(const LaunchArguments& a, Bytes offset = 0) {
+  return reinterpret_cast<T*>(a.workspace + offset);
+}
 
 // "Conv 'layer1.conv1' on cuda: <what>", kInvalidInput.
 Status CompileError(const LaunchSpec& launch, std::string_view what);

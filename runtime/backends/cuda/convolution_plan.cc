@@ -14,7 +14,6 @@
 namespace wsi::cuda {
 namespace {
 
-constexpr Bytes kMostWorkspace = Bytes{256} << 20;
 constexpr double kTimedFlops = 1e9;  // From here on plans are timed.
 constexpr size_t kTimedPlans = 6;
 constexpr int64_t kMostConfigurations = 64;
@@ -133,7 +132,10 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::MakePlan(const ConvolutionProble
   int64_t workspace = 0;
   WSI_RETURN_IF_ERROR(
       plan.Get(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &workspace).status());
-  if (workspace > kMostWorkspace) return none;
+  if (workspace > problem.most_workspace) {
+    least_refused_ = least_refused_ == 0 ? workspace : std::min(least_refused_, workspace);
+    return none;
+  }
   return std::unique_ptr<ConvolutionPlan>(new ConvolutionPlan(
       *library_, handle_, std::move(configuration), std::move(plan), workspace));
 }
@@ -166,7 +168,7 @@ Result<Cudnn::Fastest> Cudnn::FindFastest(const ConvolutionProblem& p, const Pla
   // Without room to time in, the heuristics' choice stands.
   WSI_ASSIGN_OR_RETURN(Event start, MakeEvent(true));
   WSI_ASSIGN_OR_RETURN(Event stop, MakeEvent(true));
-  auto memory = MakeDeviceArena(work_at + kMostWorkspace);
+  auto memory = MakeDeviceArena(work_at + p.most_workspace);
   if (!memory.ok()) return Fastest();
   std::byte* base = (*memory)->data();
   // Small numbers: zeros would flatter.
@@ -194,7 +196,7 @@ Result<Cudnn::Fastest> Cudnn::FindFastest(const ConvolutionProblem& p, const Pla
 }
 
 std::string Cudnn::KeyOf(const ConvolutionProblem& problem) const {
-  return fmt::format("{}, workspace at most {}: {}", machine_, kMostWorkspace, problem.ToText());
+  return fmt::format("{}: {}", machine_, problem.ToText());
 }
 
 // A choice that cuDNN does not tell is not kept.
@@ -233,7 +235,18 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::PlanOf(const ConvolutionProblem&
   return plan;
 }
 
+Status Cudnn::NoPlan(const ConvolutionProblem& problem) const {
+  if (least_refused_ == 0) {
+    return DeviceError("cuDNN has no engine for it that gives the same bits in every run");
+  }
+  return InvalidInput(fmt::format(
+      "cuDNN's engines for it want {} of workspace or more, the plan leaves them {}; try wsic "
+      "compile --library-workspace {}B",
+      FormatBytes(least_refused_), FormatBytes(problem.most_workspace), least_refused_));
+}
+
 Result<std::unique_ptr<ConvolutionPlan>> Cudnn::ChoosePlan(const ConvolutionProblem& problem) {
+  least_refused_ = 0;
   const bool timed = problem.Flops() >= kTimedFlops;
   Plans plans;
   for (const auto mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_B, CUDNN_HEUR_MODE_FALLBACK}) {
@@ -241,9 +254,7 @@ Result<std::unique_ptr<ConvolutionPlan>> Cudnn::ChoosePlan(const ConvolutionProb
       WSI_RETURN_IF_ERROR(AddPlans(problem, mode, timed ? kTimedPlans : 1, plans));
     }
   }
-  if (plans.empty()) {
-    return DeviceError("cuDNN has no engine for it that gives the same bits in every run");
-  }
+  if (plans.empty()) return NoPlan(problem);
   Fastest fastest;
   if (plans.size() > 1) {
     WSI_ASSIGN_OR_RETURN(fastest, FindFastest(problem, plans));

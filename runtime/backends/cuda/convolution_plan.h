@@ -11,10 +11,9 @@
 #include "runtime/backends/cuda/cudnn_descriptor.h"
 #include "runtime/backends/cuda/engine_cache.h"
 #include "runtime/base/dtype.h"
+#include "runtime/workspace/cuda_convolution.h"
 
 namespace wsi::cuda {
-
-enum class ConvolutionKind { kForward, kInputGrad, kWeightGrad };
 
 // Channels last; sizes by spatial axis, of which there are 2 or 3.
 struct ConvolutionProblem {
@@ -26,7 +25,8 @@ struct ConvolutionProblem {
   int64_t in_channels = 1;
   int64_t out_channels = 1;
   int64_t groups = 1;
-  Bytes alignment = 16;  // Of x and y, up to 16.
+  Bytes alignment = 16;      // Of x and y, up to 16.
+  Bytes most_workspace = 0;  // That an engine may take.
   std::vector<int64_t> input, output, kernel, strides, dilations, pad_begin, pad_end;
   auto operator<=>(const ConvolutionProblem&) const = default;
 
@@ -80,7 +80,8 @@ class Cudnn {
   Cudnn& operator=(const Cudnn&) = delete;
 
   // The fastest of the first few plans where the problem is large enough to be worth
-  // timing, else the first. Lives as long as this object. kDevice where there is none.
+  // timing, else the first. Lives as long as this object. kDevice where there is none,
+  // kInvalidInput where all want more workspace than the problem has.
   Result<const ConvolutionPlan*> Plan(const ConvolutionProblem& problem);
   // A line for each plan: its problem, engine, workspace and where the choice is from.
   const std::vector<std::string>& choices() const { return choices_; }
@@ -99,6 +100,7 @@ class Cudnn {
                                                     CudnnDescriptor configuration);
   Status AddPlans(const ConvolutionProblem& problem, cudnnBackendHeurMode_t mode, size_t most,
                   Plans& plans);
+  Status NoPlan(const ConvolutionProblem& problem) const;
   Result<Fastest> FindFastest(const ConvolutionProblem& problem, const Plans& plans);
   std::string KeyOf(const ConvolutionProblem& problem) const;
   std::unique_ptr<ConvolutionPlan> KeptPlan(const ConvolutionProblem& problem);
@@ -116,6 +118,8 @@ class Cudnn {
   std::map<ConvolutionProblem, std::unique_ptr<ConvolutionPlan>> plans_;
   std::vector<std::string> choices_;
   int64_t timed_problems_ = 0;
+  // The least workspace of engines that wanted too much for the problem in hand; 0: none did.
+  Bytes least_refused_ = 0;
 };
 
 }  // namespace wsi::cuda

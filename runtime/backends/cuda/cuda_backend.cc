@@ -31,7 +31,6 @@ class CudaBackend final : public Backend {
         programs_(options.cache_folder),
         ranks_(options.ranks),
         context_{.stream = stream_.get(),
-                 .scratch = scratch_,
                  .faults = faults_,
                  .cudnn = cudnn_,
                  .cublas = cublas_,
@@ -132,8 +131,7 @@ class CudaBackend final : public Backend {
   }
 
   Bytes private_bytes() const override {
-    return scratch_.bytes() + programs_.code_bytes() +
-           (ranks_ == nullptr ? 0 : ranks_->private_bytes());
+    return programs_.code_bytes() + (ranks_ == nullptr ? 0 : ranks_->private_bytes());
   }
 
   std::vector<std::string> Choices() const override { return cudnn_.choices(); }
@@ -148,7 +146,6 @@ class CudaBackend final : public Backend {
 
  private:
   cuda::Stream stream_;
-  cuda::Scratch scratch_;
   cuda::Faults faults_;
   cuda::Cudnn cudnn_;
   cuda::CublasLt cublas_;

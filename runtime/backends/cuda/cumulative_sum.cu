@@ -6,13 +6,12 @@
 #include "runtime/backends/cuda/columns.cuh"
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/lines.cuh"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
 
-constexpr int64_t kManyLines = 32768;
-constexpr int64_t kShortLine = 32;
-constexpr int kRows = 8;
+constexpr int kRows = kScanRows;
 
 template <typename T>
 using SumOf = std::conditional_t<std::is_integral_v<T>, std::make_unsigned<T>,
@@ -147,20 +146,17 @@ __global__ void TileSums(ColumnShape shape, Direction d, int64_t tiles, const T*
 }
 
 template <typename T>
-KernelResult CompileTiles(const Rows& rows, const Direction& d, Context& context) {
+KernelResult CompileTiles(const LaunchSpec& launch, const Rows& rows, const Direction& d,
+                          Context& context) {
   using Sum = SumOf<T>;
-  const ColumnShape shape = {
-      .batch = rows.outer_count, .rows = rows.length, .columns = rows.inner_count};
+  const ColumnShape shape = ColumnsOf(rows);
   ColumnGrid g = GridOf(shape, 1);
-  const int64_t tiles = CeilDiv(shape.rows, int64_t{g.block.y} * kRows);
+  const int64_t tiles = ScanTiles(rows);
   g.grid.y = static_cast<unsigned>(std::clamp<int64_t>(tiles, 1, 65535));
-  if (tiles > 1) {
-    WSI_RETURN_IF_ERROR(
-        context.scratch.Require(shape.batch * tiles * shape.columns * Bytes{sizeof(Sum)}));
-  }
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, ScanBytes(rows, launch.inputs[0].dtype)));
   return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
     if (shape.batch * shape.rows * shape.columns == 0) return {};
-    auto* totals = tiles > 1 ? context.scratch.at<Sum>(0) : nullptr;
+    auto* totals = tiles > 1 ? WorkspaceAt<Sum>(a) : nullptr;
     if (tiles > 1) {
       TileTotals<T><<<g.grid, g.block, 0, context.stream>>>(shape, d, tiles, a.input<T>(0), totals);
       const dim3 grid(g.grid.x, 1, g.grid.z);
@@ -185,8 +181,7 @@ KernelResult CompileCumSum(const LaunchSpec& launch, Context& context) {
   const Rows rows = RowsAlong(check.input(0), axis);
   const int64_t lines = rows.outer_count * rows.inner_count;
   return ForElement(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
-    const bool coalesced = rows.inner_count >= 32 && lines >= kManyLines;
-    if (rows.length > kShortLine && !coalesced) return CompileTiles<T>(rows, d, context);
+    if (CutsScan(rows)) return CompileTiles<T>(launch, rows, d, context);
     return MakeKernel([=, &context](const LaunchArguments& a) {
       SumsOfLine<T>
           <<<GridFor(lines), kThreads, 0, context.stream>>>(rows, d, a.input<T>(0), a.output<T>(0));

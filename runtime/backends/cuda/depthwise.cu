@@ -6,9 +6,10 @@
 //     result 0         x x x
 //     result 1           x x x ...
 //
-// Weights lie in scratch as fp32 [taps, channels]; sums are fp32, in the order of rows.
+// Weights lie in the workspace as fp32 [taps, channels]; sums are fp32, in the order of rows.
 #include "runtime/backends/cuda/depthwise.h"
 #include "runtime/backends/cuda/device.cuh"
+#include "runtime/workspace/cuda_depthwise.h"
 
 namespace wsi::cuda {
 namespace {
@@ -256,15 +257,15 @@ BlockShape Spread(Depthwise& d, int width) {
 }
 
 template <typename T, int W, typename Line>
-KernelResult CompileLine(const Window& window, Context& context) {
+KernelResult CompileLine(const LaunchSpec& launch, const Window& window, Context& context) {
   Depthwise d = ProblemOf(window, Line::kIsGrad);
   const BlockShape shape = Spread(d, W);
   const int64_t taps = window.KernelPositions();
-  WSI_RETURN_IF_ERROR(context.scratch.Require(taps * d.weights * Bytes{sizeof(float)}));
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, DepthwiseWeightBytes(window)));
   const bool empty = d.images * d.to_channels * d.to[0] * d.to[1] * d.to[2] == 0;
   return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
     if (empty) return {};
-    auto* weights = context.scratch.at<float>(0);
+    auto* weights = WorkspaceAt<float>(a);
     WeightsKernel<T><<<GridFor(taps * d.weights), kThreads, 0, context.stream>>>(
         a.input<T>(1), taps, d.weights, weights);
     const T* bias = Line::kIsGrad ? nullptr : a.input<T>(2);
@@ -275,41 +276,35 @@ KernelResult CompileLine(const Window& window, Context& context) {
 }
 
 template <typename T, template <int, int> typename Line>
-KernelResult CompileOf(const Window& w, Context& context) {
+KernelResult CompileOf(const LaunchSpec& launch, const Window& w, Context& context) {
   constexpr int kPack = kWide<T>;
-  if (!IsWide<T>(w.in_channels) || w.in_channels != w.out_channels) {
-    return CompileLine<T, 1, AnyWindow<Line<1, 1>>>(w, context);
-  }
-  if (w.dilation[2] == 1 && w.stride[2] == 1) {
-    switch (w.kernel[2]) {
-      case 3: return CompileLine<T, kPack, Line<3, 1>>(w, context);
-      case 5: return CompileLine<T, kPack, Line<5, 1>>(w, context);
-      case 7: return CompileLine<T, kPack, Line<7, 1>>(w, context);
-      default: break;
-    }
-  }
-  if (w.dilation[2] == 1 && w.stride[2] == 2) {
-    switch (w.kernel[2]) {
-      case 3: return CompileLine<T, kPack, Line<3, 2>>(w, context);
-      case 5: return CompileLine<T, kPack, Line<5, 2>>(w, context);
-      default: break;
-    }
-  }
-  return CompileLine<T, kPack, AnyWindow<Line<1, 1>>>(w, context);
+  const DepthwiseLine line = DepthwiseLineOf(w, sizeof(T));
+  if (line.width == 1) return CompileLine<T, 1, AnyWindow<Line<1, 1>>>(launch, w, context);
+  if (line.stride == 1 && line.taps == 3)
+    return CompileLine<T, kPack, Line<3, 1>>(launch, w, context);
+  if (line.stride == 1 && line.taps == 5)
+    return CompileLine<T, kPack, Line<5, 1>>(launch, w, context);
+  if (line.stride == 1 && line.taps == 7)
+    return CompileLine<T, kPack, Line<7, 1>>(launch, w, context);
+  if (line.stride == 2 && line.taps == 3)
+    return CompileLine<T, kPack, Line<3, 2>>(launch, w, context);
+  if (line.stride == 2 && line.taps == 5)
+    return CompileLine<T, kPack, Line<5, 2>>(launch, w, context);
+  return CompileLine<T, kPack, AnyWindow<Line<1, 1>>>(launch, w, context);
 }
 
 }  // namespace
 
 KernelResult CompileDepthwise(const LaunchSpec& launch, const Window& window, Context& context) {
   return ForStorage(launch, launch.inputs[0].dtype, [&]<typename T>(std::type_identity<T>) {
-    return CompileOf<T, Forward>(window, context);
+    return CompileOf<T, Forward>(launch, window, context);
   });
 }
 
 KernelResult CompileDepthwiseInputGrad(const LaunchSpec& launch, const Window& window,
                                        Context& context) {
   return ForStorage(launch, launch.inputs[0].dtype, [&]<typename T>(std::type_identity<T>) {
-    return CompileOf<T, Backward>(window, context);
+    return CompileOf<T, Backward>(launch, window, context);
   });
 }
 

@@ -4,35 +4,14 @@
 // A thread sums one row of taps (KW of them, or one of any window) for a pack of channels
 // over at most kMostRows positions in fp32; a block adds its threads in fp64, chunk after
 // chunk, to a sum of its own, and a second kernel adds the blocks' sums in order.
-//
-//     block: x over packs; y over rows of taps and, for each, over parts of the chunk
-//     chunk: part_rows x row_parts output rows by kPartColumns x column_parts columns
 #include "runtime/backends/cuda/column_sums.cuh"
 #include "runtime/backends/cuda/depthwise.h"
+#include "runtime/workspace/cuda_depthwise.h"
 
 namespace wsi::cuda {
 namespace {
 
-constexpr int kColumns = 4;               // Taken at a time.
-constexpr int64_t kPartColumns = 32;      // Of a thread's part of a chunk,
-constexpr int64_t kMostPartRows = 16;     // and its rows: 512 positions.
-constexpr int64_t kMostBlocks = 2 * 264;  // Two for each multiprocessor, twice.
-constexpr unsigned kMostRowsOfTaps = 9;   // Of a block.
-
-struct WeightGrad {
-  Window window;
-  int64_t members = 1;       // Output channels of an input channel.
-  int64_t rows = 1;          // Output rows of all planes and images.
-  int64_t rows_of_taps = 1;  // Of KW taps each.
-  int64_t taps = 1;
-  int64_t part_rows = 1;
-  int64_t chunks = 1;  // Chunks by rows times chunks by columns.
-  int64_t column_chunks = 1;
-  unsigned row_parts = 1;
-  unsigned column_parts = 1;
-  unsigned tap_threads = 1;  // Rows of taps of a block.
-  unsigned pack_blocks = 1;
-};
+constexpr int kColumns = 4;  // Taken at a time.
 
 // A line of x and the line of dy that it is multiplied with, both at a pack of channels.
 template <typename T>
@@ -84,7 +63,7 @@ __device__ void AddLines(const Window& w, const Lines<T>& lines, int64_t begin, 
 struct Part {
   int64_t row, row_end, column, column_end;
 };
-__device__ inline Part PartOf(const WeightGrad& g, int64_t chunk, unsigned part) {
+__device__ inline Part PartOf(const DepthwiseGrad& g, int64_t chunk, unsigned part) {
   Part p;
   p.row = (chunk / g.column_chunks * g.row_parts + part / g.column_parts) * g.part_rows;
   p.row_end = min(p.row + g.part_rows, g.rows);
@@ -94,8 +73,8 @@ __device__ inline Part PartOf(const WeightGrad& g, int64_t chunk, unsigned part)
 }
 
 template <typename T, int W, int KW, int SW>
-__device__ void AddPart(const WeightGrad& g, const Part& part, int64_t row_of_taps, int64_t channel,
-                        const T* x, const T* dy, float (&sums)[KW][W]) {
+__device__ void AddPart(const DepthwiseGrad& g, const Part& part, int64_t row_of_taps,
+                        int64_t channel, const T* x, const T* dy, float (&sums)[KW][W]) {
   const Window& w = g.window;
   const int64_t column_taps = SW == 0 ? w.kernel[2] : 1;
   const int64_t k1 = row_of_taps / column_taps % w.kernel[1];
@@ -118,7 +97,7 @@ __device__ void AddPart(const WeightGrad& g, const Part& part, int64_t row_of_ta
 // partial: [blockIdx.y][taps][channels]
 template <typename T, int W, int KW, int SW>
 __global__ void __launch_bounds__(kThreads, 2)
-    PartialWeightGrad(WeightGrad g, const T* __restrict__ x, const T* __restrict__ dy,
+    PartialWeightGrad(DepthwiseGrad g, const T* __restrict__ x, const T* __restrict__ dy,
                       double* __restrict__ partial) {
   __shared__ float shared[W][kThreads];
   const int64_t channels = g.window.out_channels;
@@ -165,91 +144,40 @@ struct StoreWeightGrad {
   }
 };
 
-struct Launches {
-  WeightGrad grad;
-  dim3 block;
-  dim3 grid;  // y: blocks that share the chunks.
-  Bytes PartialBytes() const {
-    return int64_t{grid.y} * grad.taps * grad.window.out_channels * Bytes{sizeof(double)};
-  }
-};
-
-// Chunks are as large as fp32 sums allow, unless they would be too few for the device.
-Launches Spread(const Window& w, int width, int taps_of_row) {
-  WeightGrad g;
-  g.window = w;
-  g.members = w.out_channels / std::max<int64_t>(w.in_channels, 1);
-  g.rows = w.batch * w.out[0] * w.out[1];
-  g.taps = w.KernelPositions();
-  g.rows_of_taps = g.taps / taps_of_row;
-  const int64_t packs = w.out_channels / width;
-  unsigned x = 1;
-  while (x < 32 && x < packs) x *= 2;
-  g.pack_blocks = static_cast<unsigned>(CeilDiv(packs, x));
-  const unsigned y = kThreads / x;
-  g.tap_threads =
-      static_cast<unsigned>(std::min<int64_t>(g.rows_of_taps, std::min(y, kMostRowsOfTaps)));
-  while (g.row_parts * g.column_parts * 2 * g.tap_threads <= y) {
-    const bool is_wide = g.column_parts * kPartColumns >= w.out[2];
-    const bool taller = g.row_parts < g.rows && (is_wide || g.row_parts <= g.column_parts);
-    if (is_wide && !taller) break;
-    (taller ? g.row_parts : g.column_parts) *= 2;
-  }
-  const int64_t blocks = g.pack_blocks * CeilDiv(g.rows_of_taps, g.tap_threads);
-  g.column_chunks = CeilDiv(w.out[2], g.column_parts * kPartColumns);
-  g.part_rows = 2 * kMostPartRows;
-  do {
-    g.part_rows /= 2;
-    g.chunks = CeilDiv(g.rows, g.row_parts * g.part_rows) * g.column_chunks;
-  } while (g.part_rows > 1 && g.chunks * blocks < kMostBlocks);
-  const int64_t sharing = std::min(g.chunks, CeilDiv(kMostBlocks, std::max<int64_t>(blocks, 1)));
-  return {g, dim3(x, g.tap_threads * g.row_parts * g.column_parts),
-          dim3(static_cast<unsigned>(blocks), static_cast<unsigned>(sharing))};
-}
-
 template <typename T, int W, int KW, int SW>
-KernelResult CompileWindow(const Window& w, Context& context) {
-  const Launches l = Spread(w, W, KW);
-  WSI_RETURN_IF_ERROR(context.scratch.Require(l.PartialBytes()));
-  return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
-    auto* partial = context.scratch.at<double>(0);
-    const ColumnShape sums = {.columns = l.grad.taps * w.out_channels};
+KernelResult CompileWindow(const LaunchSpec& launch, const Window& w, Context& context) {
+  const DepthwiseGradCut cut = CutDepthwiseGrad(w, {.width = W, .taps = KW, .stride = SW});
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, cut.PartialBytes()));
+  const DepthwiseGrad& g = cut.grad;
+  const dim3 block(cut.pack_threads, g.tap_threads * g.row_parts * g.column_parts);
+  const dim3 grid(static_cast<unsigned>(cut.blocks), static_cast<unsigned>(cut.sharing));
+  return MakeKernel([=, grad = g, &context](const LaunchArguments& a) -> Status {
+    auto* partial = WorkspaceAt<double>(a);
+    const ColumnShape sums = {.columns = grad.taps * w.out_channels};
     if (sums.columns == 0) return {};
-    if (l.grad.chunks > 0) {
+    if (grad.chunks > 0) {
       PartialWeightGrad<T, W, KW, SW>
-          <<<l.grid, l.block, 0, context.stream>>>(l.grad, a.input<T>(0), a.input<T>(1), partial);
+          <<<grid, block, 0, context.stream>>>(grad, a.input<T>(0), a.input<T>(1), partial);
     }
-    const StoreWeightGrad store = {l.grad.taps, w.out_channels, a.output<float>(0)};
+    const StoreWeightGrad store = {grad.taps, w.out_channels, a.output<float>(0)};
     const auto blocks = static_cast<unsigned>(CeilDiv(sums.columns, 32));
     FinishColumnSums<1><<<blocks, dim3(32, kFinishParts), 0, context.stream>>>(
-        partial, sums, l.grad.chunks > 0 ? int64_t{l.grid.y} : 0, store);
+        partial, sums, grad.chunks > 0 ? int64_t{grid.y} : 0, store);
     return LaunchStatus();
   });
 }
 
 template <typename T>
-KernelResult CompileOf(const Window& w, Context& context) {
+KernelResult CompileOf(const LaunchSpec& launch, const Window& w, Context& context) {
   constexpr int kPack = kWide<T>;
-  if (!IsWide<T>(w.in_channels) || w.in_channels != w.out_channels) {
-    return CompileWindow<T, 1, 1, 0>(w, context);
-  }
-  const bool plain = w.dilation[2] == 1;
-  if (plain && w.stride[2] == 1) {
-    switch (w.kernel[2]) {
-      case 3: return CompileWindow<T, kPack, 3, 1>(w, context);
-      case 5: return CompileWindow<T, kPack, 5, 1>(w, context);
-      case 7: return CompileWindow<T, kPack, 7, 1>(w, context);
-      default: break;
-    }
-  }
-  if (plain && w.stride[2] == 2) {
-    switch (w.kernel[2]) {
-      case 3: return CompileWindow<T, kPack, 3, 2>(w, context);
-      case 5: return CompileWindow<T, kPack, 5, 2>(w, context);
-      default: break;
-    }
-  }
-  return CompileWindow<T, kPack, 1, 0>(w, context);
+  const DepthwiseLine line = DepthwiseLineOf(w, sizeof(T));
+  if (line.width == 1) return CompileWindow<T, 1, 1, 0>(launch, w, context);
+  if (line.stride == 1 && line.taps == 3) return CompileWindow<T, kPack, 3, 1>(launch, w, context);
+  if (line.stride == 1 && line.taps == 5) return CompileWindow<T, kPack, 5, 1>(launch, w, context);
+  if (line.stride == 1 && line.taps == 7) return CompileWindow<T, kPack, 7, 1>(launch, w, context);
+  if (line.stride == 2 && line.taps == 3) return CompileWindow<T, kPack, 3, 2>(launch, w, context);
+  if (line.stride == 2 && line.taps == 5) return CompileWindow<T, kPack, 5, 2>(launch, w, context);
+  return CompileWindow<T, kPack, 1, 0>(launch, w, context);
 }
 
 }  // namespace
@@ -257,7 +185,7 @@ KernelResult CompileOf(const Window& w, Context& context) {
 KernelResult CompileDepthwiseWeightGrad(const LaunchSpec& launch, const Window& window,
                                         Context& context) {
   return ForStorage(launch, launch.inputs[0].dtype, [&]<typename T>(std::type_identity<T>) {
-    return CompileOf<T>(window, context);
+    return CompileOf<T>(launch, window, context);
   });
 }
 

@@ -13,6 +13,7 @@
 #include <type_traits>
 
 #include "runtime/backends/cuda/compile.h"
+#include "runtime/workspace/cuda_columns.h"
 
 namespace wsi::cuda {
 
@@ -71,7 +72,6 @@ bool IsWide(int64_t columns) {
   return columns % kWide<T> == 0;
 }
 
-inline constexpr int kThreads = 256;
 inline constexpr int64_t kMaxGrid = int64_t{1} << 16;  // Of a loop with strides of the grid.
 
 // Blocks for `items` of one thread each; kernels loop where there are more.

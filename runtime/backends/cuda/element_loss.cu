@@ -71,14 +71,14 @@ KernelResult CompileElementLoss(const LaunchSpec& launch, Context& context) {
   check.OutputIs(0, Shape());
   check.OutputIs(0, check.input_type(0));
   WSI_RETURN_IF_ERROR(check.status());
-  WSI_RETURN_IF_ERROR(context.scratch.Require(TotalsBytes<1>()));
   const int64_t count = check.input(0).ElementCount();
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, TotalsBytes(1, count)));
   return ForWide(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return WithFormula(launch, [&]<typename Formula>(Formula) {
       return MakeKernel([=, &context](const LaunchArguments& a) {
         RunTotals(LossTerms<Formula, T>{a.input<T>(0), a.input<T>(1)}, count,
-                  FinishLoss<T>{static_cast<double>(count), a.output<T>(0)},
-                  context.scratch.at<double>(0), context.stream);
+                  FinishLoss<T>{static_cast<double>(count), a.output<T>(0)}, WorkspaceAt<double>(a),
+                  context.stream);
         return LaunchStatus();
       });
     });

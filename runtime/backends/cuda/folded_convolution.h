@@ -6,10 +6,7 @@
 
 namespace wsi::cuda {
 
-// Whether a convolution, or its weight gradient, is computed so: it has at most 4 channels.
-bool IsFolded(const Convolution& c, ConvolutionKind kind, const Context& context);
-
-// REQUIRES: IsFolded.
+// REQUIRES: PathOf gives kFolded.
 KernelResult MakeFoldedConvolution(const LaunchSpec& launch, const Convolution& c,
                                    ConvolutionKind kind, bool bias, Context& context);
 

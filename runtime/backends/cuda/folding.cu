@@ -102,26 +102,6 @@ int64_t FoldedWeights(const Folding& f) {
 
 }  // namespace
 
-Folding FoldingOf(const Window& window) {
-  Folding f{.from = window, .to = window, .offset = {0, 0, 0}};
-  int64_t block = 1;
-  for (size_t a = 1; a < 3; ++a) {
-    const int64_t stride = window.stride[a];
-    const int64_t pad = CeilDiv(window.pad_begin[a], stride);
-    block *= stride;
-    f.offset[a] = pad * stride - window.pad_begin[a];
-    f.to.kernel[a] = CeilDiv(f.offset[a] + window.kernel[a], stride);
-    f.to.stride[a] = 1;
-    f.to.pad_begin[a] = pad;
-    // Inputs behind the last window are left out.
-    const int64_t reach = window.out[a] + f.to.kernel[a] - 1 - pad;
-    f.to.in[a] = std::min(CeilDiv(window.in[a], stride), reach);
-    f.to.pad_end[a] = reach - f.to.in[a];
-  }
-  f.to.in_channels = AlignUp(window.in_channels * block, kPackChannels);
-  return f;
-}
-
 Status FoldInput(const Folding& folding, const void* image, int64_t first_row, int64_t rows,
                  void* to, cudaStream_t stream) {
   const int64_t packs = rows * folding.to.in[2] * (folding.to.in_channels / kPackChannels);

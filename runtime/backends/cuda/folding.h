@@ -6,19 +6,11 @@
 
 #include <cuda_runtime_api.h>
 
-#include "runtime/backends/window.h"
 #include "runtime/base/dtype.h"
 #include "runtime/base/status.h"
+#include "runtime/workspace/cuda_convolution.h"
 
 namespace wsi::cuda {
-
-struct Folding {
-  Window from;    // Of two axes, the window's last.
-  Window to;      // Stride 1.
-  Index3 offset;  // What tap 0 of `from` is in tap 0 of `to`.
-};
-// REQUIRES: no dilation.
-Folding FoldingOf(const Window& window);
 
 // The rows from `first_row` on of one image's folded input; 2-byte elements. `to` is aligned
 // to 16.

@@ -63,7 +63,7 @@ struct Best {
   }
 };
 
-constexpr int64_t kPartRows = 4096;
+static_assert(sizeof(Best) == kMaximumBytes);
 
 // Blocks of 32 channels and 8 rows, of part blockIdx.y of image blockIdx.z.
 // best: [image][part][channel]
@@ -74,8 +74,8 @@ __global__ void PartialMaxima(ColumnShape shape, int64_t parts, const T* x, Best
   for (int64_t n = blockIdx.z; n < shape.batch; n += gridDim.z) {
     for (int64_t part = blockIdx.y; part < parts; part += gridDim.y) {
       Best own{0, -1};
-      const int64_t end = min(shape.rows, (part + 1) * kPartRows);
-      for (int64_t row = part * kPartRows + threadIdx.y; column < shape.columns && row < end;
+      const int64_t end = min(shape.rows, (part + 1) * kMaximaPartRows);
+      for (int64_t row = part * kMaximaPartRows + threadIdx.y; column < shape.columns && row < end;
            row += 8) {
         own.Offer(Load(x[shape.At(n, row, column)]), row);
       }
@@ -128,11 +128,13 @@ KernelResult CompileGlobalAveragePool(const LaunchSpec& launch, Context& context
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     const ColumnSums sums(shape, WidthOf<T>(shape), 1);
-    if (Status s = context.scratch.Require(sums.scratch_bytes()); !s.ok()) return KernelResult(s);
+    if (Status s = RequireWorkspace(launch, sums.workspace_bytes()); !s.ok()) {
+      return KernelResult(s);
+    }
     return MakeKernel([=, &context](const LaunchArguments& a) {
       WithWidth<T>(shape, [&](auto width) {
         sums.Run<width.value>(SumTerms<T>{{a.input<T>(0)}}, FinishMean<T>{shape, a.output<T>(0)},
-                              context.scratch.at<double>(0), context.stream);
+                              WorkspaceAt<double>(a), context.stream);
       });
       return LaunchStatus();
     });
@@ -162,15 +164,14 @@ KernelResult CompileGlobalMaxPool(const LaunchSpec& launch, Context& context) {
   check.OutputIs(0, check.input_type(0));
   check.OutputIs(1, check.output(0));
   WSI_RETURN_IF_ERROR(check.status());
-  const int64_t parts = CeilDiv(shape.rows, kPartRows);
-  WSI_RETURN_IF_ERROR(
-      context.scratch.Require(shape.batch * parts * shape.columns * Bytes{sizeof(Best)}));
+  const int64_t parts = MaximaParts(shape);
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, GlobalMaximaBytes(shape)));
   const dim3 grid(static_cast<unsigned>(CeilDiv(shape.columns, 32)),
                   static_cast<unsigned>(std::min<int64_t>(parts, 65535)),
                   static_cast<unsigned>(std::min<int64_t>(shape.batch, 65535)));
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
-      auto* best = context.scratch.at<Best>(0);
+      auto* best = WorkspaceAt<Best>(a);
       PartialMaxima<T><<<grid, dim3(32, 8), 0, context.stream>>>(shape, parts, a.input<T>(0), best);
       FinishMaxima<T><<<GridFor(shape.batch * shape.columns), kThreads, 0, context.stream>>>(
           shape, parts, best, a.output<T>(0), a.output<int64_t>(1));

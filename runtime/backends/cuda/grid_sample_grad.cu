@@ -4,12 +4,13 @@
 // whose pixels are all elsewhere are passed over.
 #include "runtime/backends/cuda/grid_sampling.cuh"
 #include "runtime/backends/cuda/kernels.h"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
 
-constexpr int kSums = 2048;    // Of a block: pixels times planes.
-constexpr int kListed = 1024;  // Taps of a batch.
+constexpr int kSums = 2048;           // Of a block: pixels times planes.
+constexpr int kListed = kListedTaps;  // Of a batch.
 constexpr int kMostPlanes = 32;
 
 struct Grad {
@@ -26,6 +27,7 @@ struct Reach {
   int64_t low;
   int64_t high;
 };
+static_assert(sizeof(Reach) == kReachBytes);
 
 // A block a batch; reaches: [image][batch].
 template <typename T>
@@ -157,13 +159,14 @@ __global__ void SampleGradKernel(Grad g, const T* dy, const T* grid, const Reach
   }
 }
 
+int TapsOf(const Sampling& s) {  // Along an axis.
+  return s.sampler.mode == Mode::kCubic ? 4 : s.sampler.mode == Mode::kLinear ? 2 : 1;
+}
+
 Grad Spread(const Sampling& s) {
   Grad g;
   g.sampling = s;
-  const int taps = s.sampler.mode == Mode::kCubic ? 4 : s.sampler.mode == Mode::kLinear ? 2 : 1;
-  int most = 1;
-  for (int a = 0; a < s.axes; ++a) most *= taps;
-  g.batch_positions = static_cast<unsigned>(std::min(kThreads, kListed / most));
+  g.batch_positions = static_cast<unsigned>(SampleBatch(s.axes, TapsOf(s)));
   g.batches = CeilDiv(s.positions, int64_t{g.batch_positions});
   while (g.planes < kMostPlanes && g.planes < s.channels) g.planes *= 2;
   g.plane_groups = CeilDiv(s.channels, g.planes);
@@ -181,11 +184,12 @@ KernelResult CompileGridSampleGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   const Grad g = Spread(s);
   const int64_t blocks = s.batch * g.plane_groups * g.tiles;
-  WSI_RETURN_IF_ERROR(context.scratch.Require(s.batch * g.batches * Bytes{sizeof(Reach)}));
+  WSI_RETURN_IF_ERROR(
+      RequireWorkspace(launch, ReachesBytes(s.batch, s.positions, s.axes, TapsOf(s))));
   return ForFloat(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
       if (blocks == 0) return {};
-      auto* reaches = context.scratch.at<Reach>(0);
+      auto* reaches = WorkspaceAt<Reach>(a);
       ReachKernel<T><<<GridFor(s.batch * g.batches, 1), kThreads, 0, context.stream>>>(
           g, a.input<T>(1), reaches);
       SampleGradKernel<T><<<GridFor(blocks, 1), kThreads, 0, context.stream>>>(

@@ -180,19 +180,6 @@ struct GradMap {
   }
 };
 
-// What lies in scratch: partial sums, then the sums of each image and channel, then two
-// fp32 a group.
-struct Layout {
-  Layout(const ColumnSums& sums, const Groups& g)
-      : totals(AlignUp(sums.scratch_bytes(), 256)),
-        groups(
-            AlignUp(totals + g.shape.batch * 2 * g.shape.columns * int64_t{sizeof(double)}, 256)),
-        end(groups + g.shape.batch * g.groups * 2 * int64_t{sizeof(float)}) {}
-  Bytes totals;
-  Bytes groups;
-  Bytes end;
-};
-
 }  // namespace
 
 KernelResult CompileGroupNormalization(const LaunchSpec& launch, Context& context) {
@@ -208,12 +195,12 @@ KernelResult CompileGroupNormalization(const LaunchSpec& launch, Context& contex
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     const ColumnSums sums(g.shape, WidthOf<T>(g.shape), 2);
-    const Layout layout(sums, g);
-    if (Status s = context.scratch.Require(layout.end); !s.ok()) return KernelResult(s);
+    const GroupNormLayout layout = LayOutGroupNorm(g.shape, WidthOf<T>(g.shape), g.groups);
+    if (Status s = RequireWorkspace(launch, layout.end); !s.ok()) return KernelResult(s);
     return MakeKernel([=, &context](const LaunchArguments& a) {
       const T* x = a.input<T>(0);
-      auto* totals = context.scratch.at<double>(layout.totals);
-      auto* spare = context.scratch.at<float>(layout.groups);
+      auto* totals = WorkspaceAt<double>(a, layout.totals);
+      auto* spare = WorkspaceAt<float>(a, layout.groups);
       const int64_t count = g.shape.batch * g.groups;
       float* means = a.outputs.size() > 1 && a.outputs[1] ? a.output<float>(1) : spare;
       float* inverses = a.outputs.size() > 2 && a.outputs[2] ? a.output<float>(2) : spare + count;
@@ -221,7 +208,7 @@ KernelResult CompileGroupNormalization(const LaunchSpec& launch, Context& contex
                             means, inverses, a.output<T>(0)};
       WithWidth<T>(g.shape, [&](auto width) {
         sums.Run<width.value>(MomentTerms<T>{{x}, g.shape}, Keep<2>{g.shape.columns, totals},
-                              context.scratch.at<double>(0), context.stream);
+                              WorkspaceAt<double>(a), context.stream);
         GroupStatistics<T><<<ExactGridFor(count), kThreads, 0, context.stream>>>(
             g, x, totals, epsilon, means, inverses);
         MapColumns<width.value>(map, g.shape, context.stream);
@@ -247,11 +234,11 @@ KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
   WSI_RETURN_IF_ERROR(check.status());
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     const ColumnSums sums(g.shape, WidthOf<T>(g.shape), 2);
-    const Layout layout(sums, g);
-    if (Status s = context.scratch.Require(layout.end); !s.ok()) return KernelResult(s);
+    const GroupNormLayout layout = LayOutGroupNorm(g.shape, WidthOf<T>(g.shape), g.groups);
+    if (Status s = RequireWorkspace(launch, layout.end); !s.ok()) return KernelResult(s);
     return MakeKernel([=, &context](const LaunchArguments& a) {
-      auto* totals = context.scratch.at<double>(layout.totals);
-      auto* averages = context.scratch.at<float>(layout.groups);
+      auto* totals = WorkspaceAt<double>(a, layout.totals);
+      auto* averages = WorkspaceAt<float>(a, layout.groups);
       const auto* scale = a.input<float>(2);
       const auto* means = a.input<float>(3);
       const auto* inverses = a.input<float>(4);
@@ -259,8 +246,8 @@ KernelResult CompileGroupNormGrad(const LaunchSpec& launch, Context& context) {
       const GradMap<T> map{
           {a.input<T>(0), a.input<T>(1)}, g, scale, means, inverses, averages, a.output<T>(0)};
       WithWidth<T>(g.shape, [&](auto width) {
-        sums.Run<width.value>(terms, Keep<2>{g.shape.columns, totals},
-                              context.scratch.at<double>(0), context.stream);
+        sums.Run<width.value>(terms, Keep<2>{g.shape.columns, totals}, WorkspaceAt<double>(a),
+                              context.stream);
         GradVectors<<<ExactGridFor(g.shape.columns), kThreads, 0, context.stream>>>(
             g, totals, a.output<float>(1), a.output<float>(2));
         GradAverages<<<ExactGridFor(g.shape.batch * g.groups), kThreads, 0, context.stream>>>(

@@ -218,11 +218,11 @@ KernelResult CompileScatterElements(const LaunchSpec& launch, Context& context) 
     // Halves are combined in fp32 and rounded once.
     constexpr bool kWidens = !std::is_same_v<T, Computed<T>>;
     if (kWidens) {
-      const Status s = context.scratch.Require(elements * Bytes{sizeof(Computed<T>)});
+      const Status s = RequireWorkspace(launch, elements * Bytes{sizeof(Computed<T>)});
       if (!s.ok()) return KernelResult(s);
     }
     return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
-      auto* y = kWidens ? context.scratch.at<Computed<T>>(0) : a.output<Computed<T>>(0);
+      auto* y = kWidens ? WorkspaceAt<Computed<T>>(a) : a.output<Computed<T>>(0);
       const unsigned grid = GridFor(elements);
       if (kWidens || a.outputs[0] != a.inputs[0]) {
         ConvertKernel<<<grid, kThreads, 0, context.stream>>>(a.input<T>(0), elements, y);

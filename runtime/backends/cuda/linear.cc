@@ -24,12 +24,13 @@ class ShortProduct final : public Kernel {
   ShortProduct(const ProductProblem& problem, std::vector<CopyPlace> places, Context& context)
       : problem_(problem), places_(std::move(places)), context_(context) {}
 
-  Status Prepare() {
+  // `workspace`: bytes that cuBLASLt may take.
+  Status Prepare(Bytes workspace) {
     for (const ProductPart& part : CutResult(problem_.shape)) {
       const PartShape p = ShapeOf(problem_.shape, part);
       int64_t copy = 0;
       for (const int64_t copies : CutCopies(problem_.shape.y.count)) {
-        WSI_ASSIGN_OR_RETURN(const Product* product, ProductOf(p.shape, copies));
+        WSI_ASSIGN_OR_RETURN(const Product* product, ProductOf(p.shape, copies, workspace));
         const auto place = [&](const Matrix& m, int64_t at, DType dtype) {
           return (copy * m.stride + at) * DTypeBytes(dtype);
         };
@@ -40,16 +41,15 @@ class ShortProduct final : public Kernel {
         copy += copies;
       }
     }
-    return context_.scratch.Require(kProductWorkspace);
+    return {};
   }
 
   Status Run(const LaunchArguments& a) override {
     for (const CopyPlace& place : places_) {
       for (const Step& step : steps_) {
-        WSI_RETURN_IF_ERROR(step.product->Run(a.inputs[0] + place.a + step.at.a,
-                                              a.inputs[1] + place.b + step.at.b,
-                                              a.outputs[0] + place.y + step.at.y,
-                                              context_.scratch.at<std::byte>(0), context_.stream));
+        WSI_RETURN_IF_ERROR(
+            step.product->Run(a.inputs[0] + place.a + step.at.a, a.inputs[1] + place.b + step.at.b,
+                              a.outputs[0] + place.y + step.at.y, a.workspace, context_.stream));
       }
     }
     return {};
@@ -61,13 +61,14 @@ class ShortProduct final : public Kernel {
     CopyPlace at;
   };
 
-  Result<const Product*> ProductOf(ProductShape shape, int64_t copies) {
+  Result<const Product*> ProductOf(ProductShape shape, int64_t copies, Bytes workspace) {
     std::unique_ptr<Product>& product = products_[{shape.M(), shape.N(), copies}];
     if (product == nullptr) {
       WSI_ASSIGN_OR_RETURN(product, context_.cublas.MakeProduct());
       shape.a.count = shape.b.count = shape.y.count = copies;
       WSI_RETURN_IF_ERROR(product->Prepare(shape.a, shape.b, shape.y, problem_.type,
-                                           problem_.result, problem_.alpha, problem_.beta));
+                                           problem_.result, problem_.alpha, problem_.beta,
+                                           workspace));
     }
     return product.get();
   }
@@ -93,11 +94,11 @@ std::vector<CopyPlace> SingleCopies(const ProductProblem& p, const std::vector<C
   return singles;
 }
 
-KernelResult MakeProducts(const ProductProblem& p, std::vector<CopyPlace> places,
+KernelResult MakeProducts(const ProductProblem& p, std::vector<CopyPlace> places, Bytes workspace,
                           Context& context) {
-  if (IsLong(p)) return MakeLongProduct(p, SingleCopies(p, places), context);
+  if (IsLong(p)) return MakeLongProduct(p, SingleCopies(p, places), workspace, context);
   auto kernel = std::make_unique<ShortProduct>(p, std::move(places), context);
-  WSI_RETURN_IF_ERROR(kernel->Prepare());
+  WSI_RETURN_IF_ERROR(kernel->Prepare(workspace));
   return std::unique_ptr<Kernel>(std::move(kernel));
 }
 
@@ -108,7 +109,11 @@ KernelResult MakeProductKernel(const LaunchSpec& launch, const ProductProblem& p
   if (launch.outputs[0].shape.ElementCount() == 0) {
     return MakeKernel([](const LaunchArguments&) {});
   }
-  KernelResult products = MakeProducts(problem, std::move(places), context);
+  const ProductShape& shape = problem.shape;
+  const Bytes library = LayOutProduct(shape.M(), shape.N(), shape.K(), problem.type).library;
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, library));
+  KernelResult products =
+      MakeProducts(problem, std::move(places), launch.workspace_bytes - library, context);
   if (!products.ok()) return products.status().WithContext(FaultText(launch, "no product"));
   if (addend == nullptr) return products;
   return MakeKernel([products = *std::move(products),

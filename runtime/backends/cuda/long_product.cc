@@ -7,20 +7,22 @@
 namespace wsi::cuda {
 namespace {
 
-constexpr Bytes kMostPartBytes = Bytes{256} << 20;
-
 class LongProduct final : public Kernel {
  public:
-  LongProduct(const ProductProblem& problem, std::vector<CopyPlace> places, Context& context)
-      : problem_(problem), places_(std::move(places)), context_(context) {}
+  LongProduct(const ProductProblem& problem, std::vector<CopyPlace> places, Bytes library,
+              Context& context)
+      : problem_(problem),
+        places_(std::move(places)),
+        library_bytes_(library),
+        layout_(
+            LayOutProduct(problem.shape.M(), problem.shape.N(), problem.shape.K(), problem.type)),
+        context_(context) {}
 
   Status Prepare() {
     for (const ProductPart& part : CutResult(problem_.shape)) {
       WSI_RETURN_IF_ERROR(AddSteps(part));
     }
-    total_at_ = kProductWorkspace;
-    parts_at_ = total_at_ + AlignUp(total_bytes_, 256);
-    return context_.scratch.Require(parts_at_ + part_bytes_);
+    return {};
   }
 
   Status Run(const LaunchArguments& a) override {
@@ -44,14 +46,11 @@ class LongProduct final : public Kernel {
 
   Status AddSteps(const ProductPart& part) {
     const int64_t count = part.rows * part.columns;
-    const int64_t most =
-        std::clamp<int64_t>(kMostPartBytes / (count * Bytes{sizeof(float)}), 1, 16384);
-    total_bytes_ = std::max(total_bytes_, count * Bytes{sizeof(float)});
     const size_t first = steps_.size();
     int64_t term = 0;
     while (term < part.terms) {
       const int64_t left = part.terms - term;
-      const int64_t slabs = std::clamp<int64_t>(left / kSlabTerms, 1, most);
+      const int64_t slabs = SlabsAtOnce(left, count);
       WSI_RETURN_IF_ERROR(AddStep(part, term, std::min(left, kSlabTerms), slabs));
       term += slabs * std::min(left, kSlabTerms);
     }
@@ -87,9 +86,9 @@ class LongProduct final : public Kernel {
     y.alignment = 256;
     while (slabs > 1 && count * Bytes{sizeof(float)} % y.alignment != 0) y.alignment /= 2;
     a.count = b.count = y.count = slabs;
-    part_bytes_ = std::max(part_bytes_, slabs * count * Bytes{sizeof(float)});
     WSI_ASSIGN_OR_RETURN(std::unique_ptr<Product> product, context_.cublas.MakeProduct());
-    WSI_RETURN_IF_ERROR(product->Prepare(a, b, y, problem_.type, DType::kF32, 1, 0));
+    WSI_RETURN_IF_ERROR(
+        product->Prepare(a, b, y, problem_.type, DType::kF32, 1, 0, library_bytes_));
     step.product = product.get();
     products_.push_back(std::move(product));
     steps_.push_back(step);
@@ -97,33 +96,33 @@ class LongProduct final : public Kernel {
   }
 
   Status RunStep(const LaunchArguments& a, const CopyPlace& place, const Step& step) {
-    const Scratch& scratch = context_.scratch;
-    WSI_RETURN_IF_ERROR(step.product->Run(
-        a.inputs[0] + place.a + step.a, a.inputs[1] + place.b + step.b,
-        scratch.at<std::byte>(parts_at_), scratch.at<std::byte>(0), context_.stream));
+    auto* total = WorkspaceAt<float>(a);
+    auto* parts = WorkspaceAt<std::byte>(a, layout_.parts);
+    WSI_RETURN_IF_ERROR(
+        step.product->Run(a.inputs[0] + place.a + step.a, a.inputs[1] + place.b + step.b, parts,
+                          WorkspaceAt<std::byte>(a, layout_.library), context_.stream));
     PartSums sums = step.sums;
-    sums.parts = scratch.at<float>(parts_at_);
+    sums.parts = reinterpret_cast<const float*>(parts);
     sums.part_count = step.slabs;
-    sums.before = step.first ? nullptr : scratch.at<float>(total_at_);
-    if (!step.last) return KeepSums(sums, scratch.at<float>(total_at_), context_.stream);
+    sums.before = step.first ? nullptr : total;
+    if (!step.last) return KeepSums(sums, total, context_.stream);
     return StoreSums(sums, problem_.result, a.outputs[0] + place.y + step.y, context_.stream);
   }
 
   ProductProblem problem_;
   std::vector<CopyPlace> places_;
+  Bytes library_bytes_;
+  ProductLayout layout_;
   Context& context_;
   std::vector<std::unique_ptr<Product>> products_;
   std::vector<Step> steps_;
-  // In scratch, behind the workspace: sums so far, and the slabs' results.
-  Bytes total_at_ = 0, parts_at_ = 0;
-  Bytes total_bytes_ = 0, part_bytes_ = 0;
 };
 
 }  // namespace
 
 KernelResult MakeLongProduct(const ProductProblem& problem, std::vector<CopyPlace> places,
-                             Context& context) {
-  auto kernel = std::make_unique<LongProduct>(problem, std::move(places), context);
+                             Bytes library, Context& context) {
+  auto kernel = std::make_unique<LongProduct>(problem, std::move(places), library, context);
   WSI_RETURN_IF_ERROR(kernel->Prepare());
   return std::unique_ptr<Kernel>(std::move(kernel));
 }

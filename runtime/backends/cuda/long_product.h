@@ -21,11 +21,10 @@ struct CopyPlace {
   Bytes a = 0, b = 0, y = 0;
 };
 
-inline bool IsLong(const ProductProblem& p) {
-  return p.shape.K() > kMostTerms && p.type != DType::kF64;
-}
-// A kernel of inputs a and b and output y for the copies at `places`. WANTS: IsLong.
+inline bool IsLong(const ProductProblem& p) { return IsLongSum(p.shape.K(), p.type); }
+// A kernel of inputs a and b and output y for the copies at `places`, whose workspace is laid
+// out by LayOutProduct with `library` bytes at its end. WANTS: IsLong.
 KernelResult MakeLongProduct(const ProductProblem& problem, std::vector<CopyPlace> places,
-                             Context& context);
+                             Bytes library, Context& context);
 
 }  // namespace wsi::cuda

@@ -129,13 +129,13 @@ KernelResult CompileAllFinite(const LaunchSpec& launch, Context& context) {
   check.OutputIs(0, Shape());
   check.OutputIs(0, WideType(dtype));
   WSI_RETURN_IF_ERROR(check.status());
-  WSI_RETURN_IF_ERROR(context.scratch.Require(TotalsBytes<1>()));
   const int64_t count = check.input(0).ElementCount();
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, TotalsBytes(1, count)));
   return ForFloat(launch, dtype, [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       RunTotals(OverflowTerms<T>{a.input<T>(0)}, count,
                 FinishFinite<Wide<T>>{a.input<Wide<T>>(1), a.output<Wide<T>>(0)},
-                context.scratch.at<double>(0), context.stream);
+                WorkspaceAt<double>(a), context.stream);
       return LaunchStatus();
     });
   });
@@ -148,12 +148,12 @@ KernelResult CompileSquaredNorm(const LaunchSpec& launch, Context& context) {
   check.OutputIs(0, Shape());
   check.OutputIs(0, WideType(dtype));
   WSI_RETURN_IF_ERROR(check.status());
-  WSI_RETURN_IF_ERROR(context.scratch.Require(TotalsBytes<1>()));
   const int64_t count = check.input(0).ElementCount();
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, TotalsBytes(1, count)));
   return ForFloat(launch, dtype, [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       RunTotals(SquareTerms<T>{a.input<T>(0)}, count, FinishSquares<Wide<T>>{a.output<Wide<T>>(0)},
-                context.scratch.at<double>(0), context.stream);
+                WorkspaceAt<double>(a), context.stream);
       return LaunchStatus();
     });
   });

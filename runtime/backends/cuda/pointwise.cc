@@ -10,11 +10,12 @@
 #include "runtime/backends/cuda/pointwise_source.h"
 #include "runtime/backends/cuda/program_cache.h"
 #include "runtime/base/pointwise_attributes.h"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+static_assert(kSumThreads == kThreads);
 constexpr int64_t kMostBlocks = int64_t{1} << 16;
 
 unsigned BlocksFor(int64_t items) {
@@ -152,34 +153,28 @@ KernelResult CompileElements(const LaunchSpec& launch, const PointwiseProgram* p
 class Sums {
  public:
   Sums(cudaKernel_t partial, cudaKernel_t finish, const MergedAxes& kept, const MergedAxes& summed,
-       const SumSource& source, std::vector<size_t> outputs, double factor, Context& context)
+       const PointwiseSumCut& cut, const SumSource& source, std::vector<size_t> outputs,
+       double factor, Context& context)
       : partial_(partial),
         finish_(finish),
         context_(context),
         kept_(Flat(kept)),
         summed_(Flat(summed)),
-        count_(kept.Count()),
-        terms_(summed.Count()),
-        columns_(source.columns),
+        count_(cut.results),
+        terms_(cut.terms),
+        part_(CeilDiv(cut.terms, cut.parts)),
+        columns_(cut.columns),
+        parts_(static_cast<int>(cut.parts)),
         factor_(factor),
         outputs_(std::move(outputs)),
         operands_(source.inputs.size()),
-        results_(outputs_.size()) {
-    const int64_t groups = std::max<int64_t>(1, CeilDiv(count_, columns_));
-    const int64_t rows = kSumThreads / columns_;
-    const int64_t most = std::max<int64_t>(1, 2048 / groups);
-    parts_ = static_cast<int>(std::clamp<int64_t>(CeilDiv(terms_, rows * 16), 1, most));
-    part_ = CeilDiv(terms_, parts_);
-  }
-  Bytes scratch_bytes() const {
-    return static_cast<Bytes>(outputs_.size()) * parts_ * count_ * Bytes{sizeof(double)};
-  }
+        results_(outputs_.size()) {}
 
   // Reads the inputs.
   Status Begin(const LaunchArguments& a) {
     if (count_ == 0) return {};
     std::copy_n(a.inputs.begin(), operands_.size(), operands_.begin());
-    auto* partial = context_.scratch.at<double>(0);
+    auto* partial = WorkspaceAt<double>(a);
     void* first[] = {static_cast<void*>(operands_.data()),
                      kept_.data(),
                      summed_.data(),
@@ -195,7 +190,7 @@ class Sums {
   Status Finish(const LaunchArguments& a) {
     if (count_ == 0) return {};
     for (size_t r = 0; r < outputs_.size(); ++r) results_[r] = a.outputs[outputs_[r]];
-    auto* partial = context_.scratch.at<double>(0);
+    auto* partial = WorkspaceAt<double>(a);
     void* second[] = {static_cast<void*>(results_.data()), &count_, &parts_, &factor_,
                       static_cast<void*>(&partial)};
     return LaunchProgram(finish_, dim3(BlocksFor(count_)), second, context_.stream);
@@ -209,9 +204,9 @@ class Sums {
   std::vector<int64_t> summed_;
   int64_t count_;
   int64_t terms_;
-  int64_t part_ = 1;
+  int64_t part_;
   int columns_;
-  int parts_ = 1;
+  int parts_;
   double factor_;
   std::vector<size_t> outputs_;
   std::vector<const std::byte*> operands_;
@@ -235,24 +230,21 @@ Result<std::unique_ptr<Sums>> CompileSums(const LaunchSpec& launch,
   WSI_ASSIGN_OR_RETURN(const Domain domain, ReadDomain(launch, launch.outputs[outputs[0]].shape));
   const MergedAxes kept = MergeSome(domain, kernel.axes, false);
   const MergedAxes summed = MergeSome(domain, kernel.axes, true);
-  const int last = domain.shape.rank() - 1;
-  const bool by_columns =
-      std::find(kernel.axes.begin(), kernel.axes.end(), int64_t{last}) == kernel.axes.end();
+  const PointwiseSumCut cut = CutPointwiseSums(domain.shape, kernel.axes);
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, cut.SumBytes(static_cast<int64_t>(outputs.size()))));
   const SumSource source = {.program = &kernel.program,
                             .inputs = domain.types,
                             .results = results,
                             .computed = computed,
                             .kept_rank = static_cast<int>(kept.sizes.size()),
                             .summed_rank = static_cast<int>(summed.sizes.size()),
-                            .columns = by_columns ? 32 : 1};
+                            .columns = cut.columns};
   const Result<std::string> text = MakeSumSource(source);
   if (!text.ok()) return CompileError(launch, text.status().message());
   WSI_ASSIGN_OR_RETURN(const cudaKernel_t partial, context.programs.Get(*text, kPartialSums));
   WSI_ASSIGN_OR_RETURN(const cudaKernel_t finish, context.programs.Get(*text, kFinishSums));
-  auto sum = std::make_unique<Sums>(partial, finish, kept, summed, source, std::move(outputs),
-                                    kernel.factor, context);
-  WSI_RETURN_IF_ERROR(context.scratch.Require(sum->scratch_bytes()));
-  return sum;
+  return std::make_unique<Sums>(partial, finish, kept, summed, cut, source, std::move(outputs),
+                                kernel.factor, context);
 }
 
 // Checks the operands of the operator `op` on its own.

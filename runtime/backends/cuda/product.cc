@@ -31,7 +31,8 @@ Product::~Product() {
 }
 
 Status Product::Prepare(const Matrix& a, const Matrix& b, const Matrix& y, DType type, DType result,
-                        double alpha, double beta) {
+                        double alpha, double beta, Bytes workspace) {
+  workspace_bytes_ = static_cast<size_t>(workspace);
   wide_ = type == DType::kF64;
   SetScalar(alpha_, alpha);
   SetScalar(beta_, beta);
@@ -49,10 +50,10 @@ Status Product::Prepare(const Matrix& a, const Matrix& b, const Matrix& y, DType
 
 Status Product::Run(const std::byte* a, const std::byte* b, std::byte* y, std::byte* workspace,
                     cudaStream_t stream) const {
-  return ToStatus(library_.cublasLtMatmul(handle_, description_, alpha_.data(), b, b_, a, a_,
-                                          beta_.data(), y, y_, y, y_, &algorithm_, workspace,
-                                          static_cast<size_t>(kProductWorkspace), stream),
-                  "product");
+  return ToStatus(
+      library_.cublasLtMatmul(handle_, description_, alpha_.data(), b, b_, a, a_, beta_.data(), y,
+                              y_, y, y_, &algorithm_, workspace, workspace_bytes_, stream),
+      "product");
 }
 
 // In the type of the scale.
@@ -115,7 +116,7 @@ Status Product::SetPreference(cublasLtMatmulPreference_t preference,
         "preference");
   };
   WSI_RETURN_IF_ERROR(
-      set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(kProductWorkspace)));
+      set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(workspace_bytes_)));
   // Parts of a sum are not rounded to halves before they are added.
   WSI_RETURN_IF_ERROR(set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
                           static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)));

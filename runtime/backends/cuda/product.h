@@ -23,8 +23,6 @@ struct Matrix {
   Bytes alignment = 256;  // Of where copies begin.
 };
 
-inline constexpr Bytes kProductWorkspace = Bytes{32} << 20;
-
 // With everything that cuBLASLt wants to know of it.
 class Product {
  public:
@@ -34,10 +32,10 @@ class Product {
   Product(const Product&) = delete;
   Product& operator=(const Product&) = delete;
 
-  // y = alpha * a b + beta * y
+  // y = alpha * a b + beta * y. `workspace`: bytes that it may take.
   Status Prepare(const Matrix& a, const Matrix& b, const Matrix& y, DType type, DType result,
-                 double alpha, double beta);
-  // `workspace` has kProductWorkspace.
+                 double alpha, double beta, Bytes workspace);
+  // `workspace` has as many bytes as Prepare was given.
   Status Run(const std::byte* a, const std::byte* b, std::byte* y, std::byte* workspace,
              cudaStream_t stream) const;
 
@@ -56,6 +54,7 @@ class Product {
   cublasLtMatrixLayout_t b_ = nullptr;
   cublasLtMatrixLayout_t y_ = nullptr;
   cublasLtMatmulAlgo_t algorithm_{};
+  size_t workspace_bytes_ = 0;
   bool wide_ = false;
   std::array<double, 1> alpha_{};
   std::array<double, 1> beta_{};

@@ -5,8 +5,6 @@
 namespace wsi::cuda {
 namespace {
 
-constexpr int64_t kMostRows = int64_t{1} << 21;
-constexpr int64_t kMostColumns = int64_t{1} << 24;
 constexpr int64_t kMostCopies = 32768;
 
 // Rows and columns of a stored matrix from `first` on, counted as the product sees them.
@@ -25,12 +23,12 @@ void Cut(Matrix& m, int64_t first_row, int64_t rows, int64_t first_column, int64
 
 std::vector<ProductPart> CutResult(const ProductShape& shape) {
   std::vector<ProductPart> parts;
-  for (int64_t row = 0; row < shape.M(); row += kMostRows) {
-    for (int64_t column = 0; column < shape.N(); column += kMostColumns) {
+  for (int64_t row = 0; row < shape.M(); row += kMostProductRows) {
+    for (int64_t column = 0; column < shape.N(); column += kMostProductColumns) {
       parts.push_back({.row = row,
-                       .rows = std::min(kMostRows, shape.M() - row),
+                       .rows = std::min(kMostProductRows, shape.M() - row),
                        .column = column,
-                       .columns = std::min(kMostColumns, shape.N() - column),
+                       .columns = std::min(kMostProductColumns, shape.N() - column),
                        .term = 0,
                        .terms = shape.K()});
     }

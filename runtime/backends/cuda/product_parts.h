@@ -15,12 +15,9 @@
 #include <vector>
 
 #include "runtime/backends/cuda/product.h"
+#include "runtime/workspace/cuda_product.h"
 
 namespace wsi::cuda {
-
-// Sums of more terms than kMostTerms are made of slabs.
-inline constexpr int64_t kMostTerms = 65536;
-inline constexpr int64_t kSlabTerms = 32768;
 
 // What a launch multiplies: y [M, N] = a [M, K] b [K, N], in y.count copies.
 struct ProductShape {

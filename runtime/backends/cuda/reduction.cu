@@ -1,10 +1,12 @@
 // Sums, means, products and extremes over axes.
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "runtime/backends/cuda/column_sums.cuh"
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/strided.cuh"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
@@ -92,6 +94,11 @@ struct Reduction {
   double divisor = 1;
 };
 
+// With what its launches are chosen by.
+struct Problem : Reduction {
+  std::optional<ColumnShape> columns;  // Where the middle of such is summed.
+};
+
 template <typename A, typename U>
 __device__ void StoreResult(A total, double divisor, U& out) {
   if constexpr (std::is_floating_point_v<A>) {
@@ -135,11 +142,12 @@ __global__ void FoldThreads(Reduction r, const T* x, U* out) {
 }
 
 template <typename Fold, typename T, typename U>
-KernelResult CompileFold(const Reduction& reduction, Context& context) {
+KernelResult CompileFold(const LaunchSpec& launch, const Reduction& reduction, Context& context) {
   using A = typename Fold::template Value<T>;
   Reduction whole = reduction;
   whole.part = whole.terms;
-  if (whole.terms < 64 || whole.results >= 65536) {
+  const int64_t parts = FoldParts(whole.results, whole.terms);
+  if (parts == 0) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       FoldThreads<Fold, A><<<GridFor(whole.results), kThreads, 0, context.stream>>>(
           whole, a.input<T>(0), a.output<U>(0));
@@ -147,8 +155,6 @@ KernelResult CompileFold(const Reduction& reduction, Context& context) {
     });
   }
   const auto blocks = static_cast<unsigned>(whole.results);
-  const int64_t most = std::max<int64_t>(1, 2048 / whole.results);
-  const auto parts = static_cast<unsigned>(std::clamp<int64_t>(whole.terms / 8192, 1, most));
   if (parts == 1) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       FoldBlocks<Fold, A>
@@ -163,13 +169,14 @@ KernelResult CompileFold(const Reduction& reduction, Context& context) {
   second.terms = parts;
   second.part = parts;
   const int64_t results = whole.results;
-  second.kept = Merge<1>(1, {results}, {AxisArray{int64_t{parts}}});
-  second.reduced = Merge<1>(1, {int64_t{parts}}, {AxisArray{1}});
-  WSI_RETURN_IF_ERROR(context.scratch.Require(results * parts * Bytes{sizeof(A)}));
+  second.kept = Merge<1>(1, {results}, {AxisArray{parts}});
+  second.reduced = Merge<1>(1, {parts}, {AxisArray{1}});
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, FoldBytes(results, whole.terms, Bytes{sizeof(A)})));
   return MakeKernel([=, &context](const LaunchArguments& a) {
-    A* partial = context.scratch.at<A>(0);
+    A* partial = WorkspaceAt<A>(a);
     FoldBlocks<Fold, A>
-        <<<dim3(blocks, parts), kThreads, 0, context.stream>>>(first, a.input<T>(0), partial);
+        <<<dim3(blocks, static_cast<unsigned>(parts)), kThreads, 0, context.stream>>>(
+            first, a.input<T>(0), partial);
     FoldBlocks<Fold, A><<<blocks, kThreads, 0, context.stream>>>(second, partial, a.output<U>(0));
     return LaunchStatus();
   });
@@ -187,43 +194,30 @@ struct FinishColumn {
 };
 
 template <typename T, typename U>
-KernelResult CompileColumns(const ColumnShape& shape, double divisor, Context& context) {
+KernelResult CompileColumns(const LaunchSpec& launch, const ColumnShape& shape, double divisor,
+                            Context& context) {
   const ColumnSums sums(shape, WidthOf<T>(shape), 1);
-  WSI_RETURN_IF_ERROR(context.scratch.Require(sums.scratch_bytes()));
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, sums.workspace_bytes()));
   return MakeKernel([=, &context](const LaunchArguments& a) {
     WithWidth<T>(shape, [&](auto width) {
       sums.Run<width.value>(SumTerms<T>{{a.input<T>(0)}},
                             FinishColumn<U>{shape.columns, divisor, a.output<U>(0)},
-                            context.scratch.at<double>(0), context.stream);
+                            WorkspaceAt<double>(a), context.stream);
     });
     return LaunchStatus();
   });
 }
 
-// The shape whose middle is summed, where the axes are such and neighbours are kept.
-bool IsColumns(const Reduction& r, ColumnShape* shape) {
-  if (r.terms == 0 || r.results == 0 || r.reduced.rank != 1 || r.kept.rank < 1) return false;
-  const int last = r.kept.rank - 1;
-  if (r.kept.strides[0][last] != 1 || r.reduced.strides[0][0] != r.kept.sizes[last]) return false;
-  if (r.kept.rank > 2) return false;
-  if (r.kept.rank == 2 && r.kept.strides[0][0] != r.terms * r.kept.sizes[last]) return false;
-  *shape = {.batch = r.kept.rank == 2 ? r.kept.sizes[0] : 1,
-            .rows = r.terms,
-            .columns = r.kept.sizes[last]};
-  return true;
-}
-
 template <typename T, typename U>
-KernelResult CompileSums(const Reduction& r, Context& context) {
-  ColumnShape shape;
+KernelResult CompileSums(const LaunchSpec& launch, const Problem& r, Context& context) {
   if constexpr (!std::is_integral_v<T> && !std::is_same_v<T, double>) {
-    if (IsColumns(r, &shape)) return CompileColumns<T, U>(shape, r.divisor, context);
+    if (r.columns) return CompileColumns<T, U>(launch, *r.columns, r.divisor, context);
   }
-  return CompileFold<Sum, T, U>(r, context);
+  return CompileFold<Sum, T, U>(launch, r, context);
 }
 
-Reduction ReadReduction(LaunchCheck& check, std::string_view op) {
-  Reduction r;
+Problem ReadReduction(LaunchCheck& check, std::string_view op) {
+  Problem r;
   const Shape& x = check.input(0);
   const std::vector<int64_t> axes = check.Axes("axes", x.rank());
   const bool keep = check.Int("keepdims", 0, 1, 1) == 1;
@@ -246,6 +240,7 @@ Reduction ReadReduction(LaunchCheck& check, std::string_view op) {
   check.OutputIs(0, Shape::Make(result).value());
   r.kept = Merge<1>(ranks[0], sizes[0], {strides[0]});
   r.reduced = Merge<1>(ranks[1], sizes[1], {strides[1]});
+  r.columns = ReducedColumns(x, is_reduced);
   r.truth = check.input_type(0) == DType::kBool;
   if (op == "ReduceMean") r.divisor = static_cast<double>(r.terms);
   return r;
@@ -257,20 +252,20 @@ KernelResult CompileReduction(const LaunchSpec& launch, Context& context) {
   LaunchCheck check(launch);
   const bool mean = launch.op == "ReduceMean";
   WSI_RETURN_IF_ERROR(mean ? check.Operands("F", "F") : check.Operands("*", "*"));
-  const Reduction r = ReadReduction(check, launch.op);
+  const Problem r = ReadReduction(check, launch.op);
   const DType dtype = check.input_type(0);
   const bool sums = mean || launch.op == "ReduceSum";
   const bool widens = sums && IsFloat(dtype) && check.output_type(0) == DType::kF32;
   if (!widens) check.OutputIs(0, dtype);
   WSI_RETURN_IF_ERROR(check.status());
   const auto compile = [&]<typename T>(std::type_identity<T>) -> KernelResult {
-    if (launch.op == "ReduceProd") return CompileFold<Product, T, T>(r, context);
-    if (launch.op == "ReduceMax") return CompileFold<Largest, T, T>(r, context);
-    if (launch.op == "ReduceMin") return CompileFold<Smallest, T, T>(r, context);
+    if (launch.op == "ReduceProd") return CompileFold<Product, T, T>(launch, r, context);
+    if (launch.op == "ReduceMax") return CompileFold<Largest, T, T>(launch, r, context);
+    if (launch.op == "ReduceMin") return CompileFold<Smallest, T, T>(launch, r, context);
     if constexpr (!std::is_integral_v<T>) {
-      if (widens) return CompileSums<T, float>(r, context);
+      if (widens) return CompileSums<T, float>(launch, r, context);
     }
-    return CompileSums<T, T>(r, context);
+    return CompileSums<T, T>(launch, r, context);
   };
   switch (dtype) {
     case DType::kI64: return compile(std::type_identity<int64_t>{});

@@ -5,6 +5,7 @@
 
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/lines.cuh"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
@@ -82,7 +83,7 @@ __global__ void ResampleKernel(Table table, const T* x, const std::byte* indices
   }
 }
 
-// Taps by their position, in scratch: starts[p] to below starts[p + 1] of `order`.
+// Taps by their position, in the workspace: starts[p] to below starts[p + 1] of `order`.
 struct Buckets {
   int* starts;
   int* cursors;
@@ -209,15 +210,14 @@ KernelResult CompileSpread(const LaunchSpec& launch, Context& context) {
   check.OutputIs(0, dtype);
   WSI_RETURN_IF_ERROR(check.status());
   const int64_t size = table.rows.length;
-  const Bytes cursors_at = AlignUp((size + 1) * Bytes{sizeof(int)}, 256);
-  const Bytes order_at = cursors_at + AlignUp(size * Bytes{sizeof(int)}, 256);
-  WSI_RETURN_IF_ERROR(context.scratch.Require(order_at + table.count() * Bytes{sizeof(int)}));
+  const BucketLayout layout = LayOutBuckets(size, table.count());
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, layout.end));
   const int64_t count = check.output(0).ElementCount();
   return ForFloat(launch, dtype, [&]<typename T>(std::type_identity<T>) {
     return MakeKernel([=, &context](const LaunchArguments& a) -> Status {
       using W = WeightOf<T>;
-      const Buckets b = {context.scratch.at<int>(0), context.scratch.at<int>(cursors_at),
-                         context.scratch.at<int>(order_at)};
+      const Buckets b = {WorkspaceAt<int>(a), WorkspaceAt<int>(a, layout.cursors),
+                         WorkspaceAt<int>(a, layout.order)};
       FaultRecord* faults = context.faults.device_record();
       WSI_RETURN_IF_CUDA_ERROR(
           cudaMemsetAsync(b.cursors, 0, static_cast<size_t>(size) * sizeof(int), context.stream));

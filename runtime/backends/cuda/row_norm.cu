@@ -202,7 +202,9 @@ KernelResult CompileRowNormGrad(const LaunchSpec& launch, Context& context) {
   const ColumnShape shape = {.rows = rows.count, .columns = rows.length};
   return ForStorage(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     const ColumnSums sums(shape, WidthOf<T>(shape), 2);
-    if (Status s = context.scratch.Require(sums.scratch_bytes()); !s.ok()) return KernelResult(s);
+    if (Status s = RequireWorkspace(launch, sums.workspace_bytes()); !s.ok()) {
+      return KernelResult(s);
+    }
     return MakeKernel([=, &context](const LaunchArguments& a) {
       const float* means = rows.centered ? a.input<float>(3) : nullptr;
       const auto* inverses = a.input<float>(rows.centered ? 4 : 3);
@@ -210,7 +212,7 @@ KernelResult CompileRowNormGrad(const LaunchSpec& launch, Context& context) {
       const VectorTerms<T> terms{{a.input<T>(0), a.input<T>(1)}, means, inverses};
       // First: dx may lie where dy does.
       WithWidth<T>(shape, [&](auto width) {
-        sums.Run<width.value>(terms, finish, context.scratch.at<double>(0), context.stream);
+        sums.Run<width.value>(terms, finish, WorkspaceAt<double>(a), context.stream);
       });
       const Backward<T> b{rows,  a.input<T>(0), a.input<T>(1), a.input<float>(2),
                           means, inverses,      a.output<T>(0)};

@@ -1,6 +1,5 @@
-// Device memory that compiled kernels share outside the plan's arena: partial sums,
-// workspaces of libraries. Launches run one after another on the compute lane, so it is
-// as large as the neediest kernel asks.
+// Device memory that collectives share outside the plan's arena. They run one after another on
+// their stream, so it is as large as the neediest asks.
 #pragma once
 
 #include <cstddef>

@@ -6,15 +6,10 @@
 #include "runtime/backends/cuda/kernels.h"
 #include "runtime/backends/cuda/lines.cuh"
 #include "runtime/backends/cuda/ordering.cuh"
+#include "runtime/workspace/cuda_lines.h"
 
 namespace wsi::cuda {
 namespace {
-
-constexpr int64_t kManyLines = 4096;
-constexpr int64_t kFewReads = 4096;        // Of a thread that has a line of many.
-constexpr int64_t kLeastChunk = 2048;      // Elements.
-constexpr int64_t kMostChunks = kThreads;  // Of a line.
-constexpr int64_t kWantedBlocks = 528;     // Four for each multiprocessor.
 
 struct Selection {
   Rows rows;
@@ -115,22 +110,18 @@ unsigned ThreadsFor(int64_t items) {
 }
 
 template <typename T>
-KernelResult CompileChunks(Selection s, Context& context) {
+KernelResult CompileChunks(const LaunchSpec& launch, Selection s, const TopKCut& cut,
+                           Context& context) {
   const int64_t lines = s.Lines();
-  const int64_t wanted =
-      std::clamp<int64_t>(kWantedBlocks / std::max<int64_t>(lines, 1), 1, kMostChunks);
-  s.chunk_length = std::max(CeilDiv(s.rows.length, wanted), kLeastChunk);
-  s.chunks = CeilDiv(s.rows.length, s.chunk_length);
-  s.listed = std::min(s.k, s.chunk_length);
-  if (s.chunks > 1) {
-    WSI_RETURN_IF_ERROR(
-        context.scratch.Require(lines * s.chunks * s.listed * Bytes{sizeof(int64_t)}));
-  }
+  s.chunk_length = cut.chunk_length;
+  s.chunks = cut.chunks;
+  s.listed = cut.listed;
+  WSI_RETURN_IF_ERROR(RequireWorkspace(launch, TopKBytes(s.rows, s.k)));
   const dim3 grid(static_cast<unsigned>(s.chunks),
                   static_cast<unsigned>(std::clamp<int64_t>(lines, 1, 65535)));
   const dim3 block(1, ThreadsFor(std::min(s.chunk_length, s.rows.length)));
   return MakeKernel([=, &context](const LaunchArguments& a) {
-    auto* lists = s.chunks > 1 ? context.scratch.at<int64_t>(0) : nullptr;
+    auto* lists = s.chunks > 1 ? WorkspaceAt<int64_t>(a) : nullptr;
     ListChunks<T><<<grid, block, 0, context.stream>>>(s, a.input<T>(0), lists, a.output<T>(0),
                                                       a.output<int64_t>(1));
     if (s.chunks > 1) {
@@ -166,8 +157,8 @@ KernelResult CompileTopK(const LaunchSpec& launch, Context& context) {
   const int64_t lines = s.Lines();
   return ForElement(launch, check.input_type(0), [&]<typename T>(std::type_identity<T>) {
     if (lines * s.k == 0) return MakeKernel([](const LaunchArguments&) {});
-    const bool many = lines >= kManyLines && s.rows.length <= kFewReads / s.k;
-    if (!many) return CompileChunks<T>(s, context);
+    const TopKCut cut = CutTopK(s.rows, s.k);
+    if (cut.is_cut) return CompileChunks<T>(launch, s, cut, context);
     return MakeKernel([=, &context](const LaunchArguments& a) {
       SelectFromLine<T><<<GridFor(lines), kThreads, 0, context.stream>>>(
           s, a.input<T>(0), a.output<T>(0), a.output<int64_t>(1));

@@ -30,20 +30,13 @@ __global__ void FinishTotals(const double* partial, unsigned blocks, Finish fini
   if (threadIdx.x == 0) finish(totals);
 }
 
-inline constexpr unsigned kMostTotalBlocks = 1024;
-
-template <int kTerms>
-constexpr Bytes TotalsBytes() {
-  return kTerms * kMostTotalBlocks * Bytes{sizeof(double)};
-}
-
-// `scratch`: where TotalsBytes() are free.
+// `workspace`: where TotalsBytes(F::kTerms, items) are free.
 template <typename F, typename Finish>
-void RunTotals(const F& f, int64_t items, const Finish& finish, double* scratch,
+void RunTotals(const F& f, int64_t items, const Finish& finish, double* workspace,
                cudaStream_t stream) {
-  const unsigned blocks = std::min(GridFor(CeilDiv(items, 8)), kMostTotalBlocks);
-  PartialTotals<<<blocks, kThreads, 0, stream>>>(f, items, scratch);
-  FinishTotals<F::kTerms><<<1, kThreads, 0, stream>>>(scratch, blocks, finish);
+  const auto blocks = static_cast<unsigned>(TotalBlocks(items));
+  PartialTotals<<<blocks, kThreads, 0, stream>>>(f, items, workspace);
+  FinishTotals<F::kTerms><<<1, kThreads, 0, stream>>>(workspace, blocks, finish);
 }
 
 }  // namespace wsi::cuda

@@ -1,6 +1,6 @@
 // A block's part of a weight gradient, on Hopper's tensor cores. Their fp32 truncates, 16
 // positions at a time, on average 2.5e-8 of a sum of what is not negative: after kSegment
-// positions sums are rounded into the block's part of scratch.
+// positions sums are rounded into the block's part of the workspace.
 #pragma once
 
 #include "runtime/backends/cuda/weight_grad_sides.cuh"

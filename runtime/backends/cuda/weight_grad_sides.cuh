@@ -5,10 +5,11 @@
 
 #include "runtime/backends/cuda/device.cuh"
 #include "runtime/backends/cuda/tensor_core.cuh"
+#include "runtime/workspace/cuda_weight_grad.h"
 
 namespace wsi::cuda {
 
-inline constexpr int kDepth = 32;
+inline constexpr int kDepth = kWeightGradDepth;
 inline constexpr int kPanelElements = kDepth * kPanelColumns;
 
 struct WeightGradGeometry {
@@ -22,14 +23,6 @@ struct WeightGradGeometry {
   int group_rows, group_channels;  // Of a group.
   int row_tiles, tiles;            // Of a bundle.
   int in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
-};
-
-// How x is gathered.
-enum class Gather {
-  kPoint,   // A position's output reads its own input: packs of 8 channels.
-  kPlane,   // Two axes: packs of 8 channels.
-  kNarrow,  // Two axes, at most 4 channels: packs of 4.
-  kAny,     // Element by element; dy too.
 };
 
 // How the threads of a block load [kDepth, kColumns]: each has one pack of columns, of
