@@ -74,23 +74,29 @@ struct RowSweeps {
 inline constexpr int kSumBlocksEach = 2;  // Of its 132 processors.
 inline constexpr int64_t kSumBlocks = 132 * kSumBlocksEach;
 
-inline RowSweeps SweepsOf(const ColumnShape& shape, const ColumnCut& columns) {
+// `rows` of columns whose packs take `column_blocks` blocks; y rows a block at a time.
+inline RowSweeps SweepsOf(int64_t rows, unsigned y, int64_t column_blocks) {
   constexpr int64_t kSteps = 8;  // Of a slab; a multiple of kRowsAhead.
-  const int64_t planes = columns.pack_blocks * std::clamp<int64_t>(shape.batch, 1, 65535);
   RowSweeps cut;
-  cut.slab_rows = columns.y * kSteps;
-  cut.slabs = CeilDiv(shape.rows, cut.slab_rows);
-  const int64_t wanted = std::max<int64_t>(1, kSumBlocks / std::max<int64_t>(planes, 1));
+  cut.slab_rows = y * kSteps;
+  cut.slabs = CeilDiv(rows, cut.slab_rows);
+  const int64_t wanted = std::max<int64_t>(1, kSumBlocks / std::max<int64_t>(column_blocks, 1));
   cut.chunks = std::clamp<int64_t>(cut.slabs, 1, wanted);
   cut.slabs_each = kMostRows / kSteps;
   cut.sweeps = CeilDiv(cut.slabs, cut.chunks * cut.slabs_each);
   return cut;
 }
+// `width`: columns of a pack.
+inline RowSweeps SweepsOf(const ColumnShape& shape, int width) {
+  const ColumnCut columns = CutColumns(shape, width);
+  return SweepsOf(shape.rows, columns.y,
+                  columns.pack_blocks * std::clamp<int64_t>(shape.batch, 1, 65535));
+}
 
 // Partial sums of `terms` terms: [batch, sweep, chunk, term, column] in fp64.
 inline Bytes ColumnSumsBytes(const ColumnShape& shape, int width, int terms) {
-  return shape.batch * SweepsOf(shape, CutColumns(shape, width)).all_chunks() * terms *
-         shape.columns * Bytes{sizeof(double)};
+  return shape.batch * SweepsOf(shape, width).all_chunks() * terms * shape.columns *
+         Bytes{sizeof(double)};
 }
 
 // A few numbers summed over many items: blocks of the first kernel, whose sums are fp64.

@@ -40,7 +40,7 @@ Bytes WeightBytes(const plan::Plan& plan) {
   return bytes;
 }
 
-// The device's memory that this program takes, its arena, scratch and libraries; where the
+// The device's memory that this program takes, its arena, code and libraries; where the
 // device has none of its own, the arena. All of it is taken before the first step ends.
 Bytes DevicePeakBytes(const Session& session, const DeviceMemory& memory) {
   if (memory.total == 0) return session.executor->device_arena_bytes();
@@ -92,7 +92,7 @@ std::string MemoryText(const Session& session, const DeviceMemory& memory) {
       fmt::format("arena {} of {} planned", FormatBytes(session.executor->device_arena_bytes()),
                   FormatBytes(plan.device_peak_bytes()));
   if (memory.total == 0) return text;
-  return text + fmt::format(", {} measured on the device (of it {} scratch and code), {} before",
+  return text + fmt::format(", {} measured on the device (of it {} code), {} before",
                             FormatBytes(DevicePeakBytes(session, memory)),
                             FormatBytes(session.backend->private_bytes()),
                             FormatBytes(memory.used_before));

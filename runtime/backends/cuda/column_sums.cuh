@@ -110,7 +110,7 @@ class ColumnSums {
   ColumnSums(const ColumnShape& shape, int width, int terms) : shape_(shape) {
     const ColumnGrid g = GridOf(shape, width);
     block_ = g.block;
-    cut_ = SweepsOf(shape, CutColumns(shape, width));
+    cut_ = SweepsOf(shape, width);
     grid_ = dim3(g.grid.x, static_cast<unsigned>(cut_.chunks), g.grid.z);
     bytes_ = ColumnSumsBytes(shape, width, terms);
   }
