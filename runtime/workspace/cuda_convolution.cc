@@ -18,7 +18,7 @@ constexpr int64_t kPackChannels = 8;                  // a multiple of these.
 
 // cuDNN's engines on tensor cores want little; those of fp32 may change the layout first.
 constexpr Bytes kLeastLibrary = Bytes{4} << 20;
-constexpr Bytes kMostLibraryHalf = Bytes{64} << 20;
+constexpr Bytes kMostLibraryHalf = Bytes{32} << 20;
 constexpr Bytes kMostLibraryFloat = Bytes{256} << 20;
 
 bool IsFolded(const Convolution& c, ConvolutionKind kind, bool hopper) {
