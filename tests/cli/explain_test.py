@@ -3,7 +3,7 @@ import json
 import unittest
 import xml.etree.ElementTree as xml
 
-from programs import INVALID, IO, USAGE, ProgramTest, run
+from programs import INVALID, IO, RESOURCES, USAGE, ProgramTest, run
 
 RATES = {"device": "test", "matrix_flops_fp32": 1e9, "matrix_flops_half": 2e9, "vector_flops": 1e9,
          "memory_bytes": 1e9, "in_bytes": 1e9, "out_bytes": 1e9, "read_bytes": 1e9,
@@ -44,6 +44,23 @@ class Explain(ProgramTest):
         self.assertLessEqual(device["peak_bytes"], device["arena_bytes"])
         shown = json.loads(self.succeed("wsic", "show", plan, "--json").stdout)
         self.assertEqual(device["arena_bytes"], shown["device_peak_bytes"])
+
+    def test_what_kernels_of_cuda_take_is_in_the_arena(self):
+        size = 3 << 20
+        plan = self.compile_tiny("--device", "cuda", "--library-workspace", size)
+        found = self.explain(plan, "--largest", 100)
+        taken = {b["name"]: b["bytes"] for b in found["largest_buffers"]
+                 if b["name"].startswith("workspace of")}
+        self.assertEqual([taken[f"workspace of {name}"] for name in ("conv", "fc")], [size] * 2)
+        self.assertGreater(taken["workspace of bn.stats"], 0)
+        self.assertGreater(found["tiers"]["device"]["arena_bytes"], size)
+        words = ("wsic", "compile", self.folder / "tiny.onnx", "-o", self.folder / "x.plan",
+                 "--device", "cuda")
+        short = run(*words, "--library-workspace", size, "--device-mem", size)
+        self.assertEqual(short.returncode, RESOURCES)
+        self.assertIn("the smallest device that this step fits", short.stderr)
+        self.succeed(*words, "--library-workspace", 4096, "--device-mem", size)
+        self.fail_with(USAGE, *words, "--library-workspace", "much", saying="--library-workspace")
 
     def test_rates(self):
         words = ("compile", self.folder / "tiny.onnx", "-o", self.folder / "slow.plan", "--json")

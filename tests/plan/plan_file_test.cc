@@ -94,7 +94,7 @@ TEST_F(PlanFileTest, SaysWhatIsWrong) {
     return Load(copy).message();
   };
   EXPECT_THAT(changed(0, 'x'), HasSubstr("not a plan file"));
-  EXPECT_THAT(changed(8, 9), HasSubstr("format version 9, this program reads 1"));
+  EXPECT_THAT(changed(8, 9), HasSubstr("format version 9, this program reads 2"));
   EXPECT_THAT(changed(50, 1), HasSubstr("header does not match its hash"));
   EXPECT_THAT(changed(110, 1), HasSubstr("is not zero"));
   EXPECT_THAT(changed(130, 1), HasSubstr("hash table does not match"));
