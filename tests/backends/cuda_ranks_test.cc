@@ -29,7 +29,8 @@ constexpr int kEmulated = 0;
 
 int RankCount() {
   if (kEmulated > 0) return kEmulated;
-  return std::min(ExamineCuda().devices, 2);
+  static const int devices = ExamineCuda().devices;
+  return std::min(devices, 2);
 }
 
 // Numbers whose sum depends on its order.

@@ -9,7 +9,9 @@ namespace wsi::cuda {
 void Library::Close::operator()(void* handle) const { dlclose(handle); }
 
 Result<Library> Library::Open(const std::string& file, const std::string& package) {
-  void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  // They stay when they are closed: cuBLASLt registers thousands of functions to call at exit,
+  // and for each of them, the second time, the C library walks past all those of the first.
+  void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (handle != nullptr) return Library(file, handle);
   const char* reason = dlerror();
   return DeviceError(
