@@ -143,6 +143,10 @@ class Bench:
         while True:
             rounds.append({ranks: (self.predict(ranks), self.measure(ranks)) for ranks in worlds})
             spent = time.monotonic() - start
+            steps = ", ".join(f"{ranks}: {predicted['step_ms']:.1f} / {measured['step_ms']:.1f}"
+                              for ranks, (predicted, measured) in rounds[-1].items())
+            print(f"after {spent:.0f} s, ms by ranks, predicted / measured: {steps}", file=sys.stderr,
+                  flush=True)
             enough = spent * (len(rounds) + 1) / len(rounds) > self.args.seconds
             if len(rounds) >= LEAST_ROUNDS and enough:
                 return rounds
