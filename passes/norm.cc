@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "compiler/ops/op_def.h"
 #include "passes/order_builder.h"
@@ -32,6 +34,7 @@ class NormRewriter {
         builder_.Keep(id);
       }
     }
+    WSI_RETURN_IF_ERROR(AddAverages());
     builder_.Finish();
     for (const auto& [state, value] : running_) graph_.updates.push_back({state, value});
     if (changed) graph_.Compact();
@@ -92,20 +95,36 @@ class NormRewriter {
     for (size_t i = 0; i < 2; ++i) {
       const ValueId state = old.inputs[3 + i];
       const ValueId replaced = i + 1 < old.outputs.size() ? old.outputs[i + 1] : ValueId{};
-      WSI_RETURN_IF_ERROR(Average(old, state, batch[i], replaced));
+      averages_.push_back(
+          {.node = MakeNode(
+               "MovingAverage", fmt::format("{}.{}", old.name, graph_.value(state).name),
+               {state, batch[i]}, {{"momentum", old.attributes.Float("momentum", 0.9)}}, old.phase),
+           .replaced = replaced});
+      if (replaced.valid() && IsRead(replaced)) WSI_RETURN_IF_ERROR(AddAverages());
     }
     return {};
   }
 
+  bool IsRead(ValueId id) const {
+    const auto reads = [&](NodeId node) {
+      const std::vector<ValueId>& inputs = graph_.node(node).inputs;
+      return std::find(inputs.begin(), inputs.end(), id) != inputs.end();
+    };
+    const std::vector<NodeId>& order = builder_.old_order();
+    return std::any_of(order.begin(), order.end(), reads);
+  }
+
   // A state that several nodes share is averaged once per node, in order.
-  Status Average(const Node& old, ValueId state, ValueId current, ValueId replaced) {
-    const auto [at, is_first] = running_.emplace(state, state);
-    const std::string& name = graph_.value(state).name;
-    Node average =
-        MakeNode("MovingAverage", fmt::format("{}.{}", old.name, name), {at->second, current},
-                 {{"momentum", old.attributes.Float("momentum", 0.9)}}, old.phase);
-    WSI_ASSIGN_OR_RETURN(at->second, builder_.Add(std::move(average), name + ".new"));
-    if (replaced.valid()) graph_.ReplaceUses(replaced, at->second);
+  Status AddAverages() {
+    for (auto& [node, replaced] : averages_) {
+      const ValueId state = node.inputs[0];
+      const auto [at, is_first] = running_.emplace(state, state);
+      node.inputs[0] = at->second;
+      WSI_ASSIGN_OR_RETURN(at->second,
+                           builder_.Add(std::move(node), graph_.value(state).name + ".new"));
+      if (replaced.valid()) graph_.ReplaceUses(replaced, at->second);
+    }
+    averages_.clear();
     return {};
   }
 
@@ -122,8 +141,15 @@ class NormRewriter {
   }
 
   Graph& graph_;
+  // A node whose outputs are to be made, and the output of the old node that it stands for.
+  struct Average {
+    Node node;
+    ValueId replaced;
+  };
+
   OrderBuilder builder_;
   const NormOptions& options_;
+  std::vector<Average> averages_;       // To come behind everything that does not read them.
   std::map<ValueId, ValueId> running_;  // Running statistics to their newest value.
   int total_ = 0;
   int frozen_ = 0;

@@ -7,6 +7,9 @@
 // with the running statistics. The roles of the running statistics depend on the mode
 // only, so that both programs of a plan agree on them.
 //
+// MovingAverages come behind the forward pass, all in a row, so that a backend may take them
+// together; what they read is kept for the gradients anyway.
+//
 // In training, Dropout gets the scalars "seed" and "step" that its mask depends on.
 // Ensures: no BatchNormalization is left.
 #pragma once

@@ -58,7 +58,18 @@ class Batch {
     for (const Operand& o : outputs) one.outputs_at.push_back(o.at);
   }
 
-  void ExpectTheSame(Backend& backend) {
+  void ExpectTheSame(Backend& backend) { Run(backend, true); }
+  // That they are not taken together.
+  void ExpectOneByOne(Backend& backend) { Run(backend, false); }
+
+ private:
+  struct One {
+    std::vector<OperandSpec> inputs, outputs;
+    std::vector<Bytes> inputs_at, outputs_at;
+    std::vector<const std::byte*> in;
+    std::vector<std::byte*> out;
+  };
+  void Run(Backend& backend, bool joins) {
     const auto arena = backend.AllocateDevice(static_cast<Bytes>(image_.size()));
     ASSERT_TRUE(arena.ok());
     const auto lane = backend.MakeLane("compute");
@@ -82,7 +93,7 @@ class Batch {
     }
     auto joint = backend.CompileTogether(specs, arguments);
     ASSERT_TRUE(joint.ok()) << joint.status().message();
-    if (backend.name() != "cuda") {
+    if (backend.name() != "cuda" || !joins) {
       EXPECT_EQ(*joint, nullptr);
       return;
     }
@@ -106,14 +117,6 @@ class Batch {
     const auto at = std::mismatch(together.begin(), together.end(), one_by_one.begin()).first;
     EXPECT_EQ(at, together.end()) << "byte " << at - together.begin();
   }
-
- private:
-  struct One {
-    std::vector<OperandSpec> inputs, outputs;
-    std::vector<Bytes> inputs_at, outputs_at;
-    std::vector<const std::byte*> in;
-    std::vector<std::byte*> out;
-  };
   void Point(std::byte* base) {
     for (One& one : launches_) {
       for (const Bytes at : one.inputs_at) one.in.push_back(at < 0 ? nullptr : base + at);
@@ -190,6 +193,27 @@ TEST_F(JointLaunches, Adam) {
                                  {"weight_decay", 0.01},
                                  {"decoupled", int64_t{1}}};
   ExpectUpdates("AdamUpdate", attributes, 2, 1);
+}
+
+// In place, as plans have them.
+TEST_F(JointLaunches, MovingAverage) {
+  Batch batch("MovingAverage", {{"momentum", 0.9}});
+  int64_t stream = 0;
+  for (const int64_t size : Sizes()) {
+    const Batch::Operand old = {batch.Place(Numbers(size, stream++)), {size}};
+    const Batch::Operand current = {batch.Place(Numbers(size, stream++)), {size}};
+    batch.Add({old, current}, {old});
+  }
+  batch.ExpectTheSame(*backend_);
+}
+// Each goes on with what the one before it left.
+TEST_F(JointLaunches, MovingAverageOfOneState) {
+  Batch batch("MovingAverage", {{"momentum", 0.9}});
+  const Batch::Operand state = {batch.Place(Numbers(70, 0)), {70}};
+  for (int64_t i = 1; i < 4; ++i) {
+    batch.Add({state, {batch.Place(Numbers(70, i)), {70}}}, {state});
+  }
+  batch.ExpectOneByOne(*backend_);
 }
 
 class JointFlags : public JointLaunches {

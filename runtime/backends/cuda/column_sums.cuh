@@ -5,6 +5,7 @@
 #pragma once
 
 #include "runtime/backends/cuda/columns.cuh"
+#include "runtime/backends/cuda/launch_behind.cuh"
 
 namespace wsi::cuda {
 
@@ -24,6 +25,7 @@ __global__ void __launch_bounds__(kThreads, kSumBlocksEach)
     PartialColumnSums(F f, ColumnShape shape, RowSweeps cut, double* partial) {
   constexpr int kTerms = F::kTerms;
   constexpr int kWarps = kThreads / 32;
+  LetNextBegin();
   __shared__ float shared[kTerms * W][kThreads];
   const int64_t column = (int64_t{blockIdx.x} * blockDim.x + threadIdx.x) * W;
   const bool inside = column < shape.columns;
@@ -75,6 +77,7 @@ inline constexpr int kFinishParts = 32;
 template <int kTerms, typename Finish>
 __global__ void FinishColumnSums(const double* partial, ColumnShape shape, int64_t chunks,
                                  Finish finish) {
+  WaitForLaunchBefore();
   __shared__ double shared[kTerms][kFinishParts][32];
   const int64_t column = int64_t{blockIdx.x} * 32 + threadIdx.x;
   for (int64_t n = blockIdx.y; n < shape.batch; n += gridDim.y) {
@@ -127,8 +130,8 @@ class ColumnSums {
     }
     const dim3 grid(static_cast<unsigned>(CeilDiv(shape_.columns, 32)),
                     static_cast<unsigned>(std::min<int64_t>(shape_.batch, 65535)));
-    FinishColumnSums<F::kTerms>
-        <<<grid, dim3(32, kFinishParts), 0, stream>>>(workspace, shape_, cut_.all_chunks(), finish);
+    LaunchBehind(FinishColumnSums<F::kTerms, Finish>, grid, dim3(32, kFinishParts), stream,
+                 workspace, shape_, cut_.all_chunks(), finish);
   }
 
  private:

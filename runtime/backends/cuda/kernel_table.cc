@@ -4,6 +4,7 @@
 #include <array>
 
 #include "runtime/backends/cuda/kernels.h"
+#include "runtime/backends/cuda/moving_average.h"
 
 namespace wsi::cuda {
 namespace {
@@ -99,7 +100,7 @@ constexpr auto kKernels = std::to_array<KernelEntry>({
     {.op = "Min", .compile = CompilePointwise},
     {.op = "Mod", .compile = CompilePointwise},
     {.op = "MomentumUpdate", .compile = CompileUpdate, .together = CompileJointUpdates},
-    {.op = "MovingAverage", .compile = CompilePointwise},
+    {.op = "MovingAverage", .compile = CompileMovingAverage, .together = CompileJointAverages},
     {.op = "Mul", .compile = CompilePointwise},
     {.op = "Neg", .compile = CompilePointwise},
     {.op = "NegativeLogLikelihoodGrad", .compile = CompileNegativeLogLikelihoodGrad},
