@@ -45,6 +45,96 @@ __global__ void MaxPoolKernel(Window w, int64_t items, const T* x, T* y, I* inde
   }
 }
 
+// Largest elements of W channels, and the taps of these. NaN wins; the first of equal ones wins.
+template <int W>
+struct Largest {
+  float v[W];
+  int tap[W];
+  __device__ explicit Largest(int first_tap) {
+#pragma unroll
+    for (int c = 0; c < W; ++c) v[c] = -std::numeric_limits<float>::infinity();
+#pragma unroll
+    for (int c = 0; c < W; ++c) tap[c] = first_tap;
+  }
+  // What comes behind all that it had.
+  __device__ void Add(int c, float other, int other_tap) {
+    const bool wins = other > v[c] || (other != other && v[c] == v[c]);
+    v[c] = wins ? other : v[c];
+    tap[c] = wins ? other_tap : tap[c];
+  }
+};
+
+// Of K x K windows that are 2 apart, K being 2 or 3. A thread's outputs lie below each other, from
+// blockIdx.y * height on; windows of 3 rows share one, of which it keeps the largest elements.
+template <int W, int K, typename T, typename I>
+__global__ void __launch_bounds__(kThreads, 3)
+    MaxPoolStridesKernel(Window w, int64_t height, const T* x, T* y, I* index) {
+  const int64_t packs = w.in_channels / W;
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t o2 = Quotient(i, packs);
+  if (o2 >= w.out[2]) return;
+  const int64_t channel = (i - o2 * packs) * W;
+  const int64_t left = 2 * o2 - w.pad_begin[2];
+  bool inside[K];
+#pragma unroll
+  for (int k = 0; k < K; ++k) inside[k] = left + k >= 0 && left + k < w.in[2];
+  const auto first_inside = [](int64_t at) { return at < 0 ? static_cast<int>(-at) : 0; };
+  using Row = Pack<T, W>[K];
+  const auto fetch = [&](int64_t n, int64_t i1, Row& row) {
+    if (i1 < 0 || i1 >= w.in[1]) return false;
+    const int64_t at = ((n * w.in[1] + i1) * w.in[2] + left) * w.in_channels + channel;
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+      if (!inside[k]) continue;
+      row[k] = *reinterpret_cast<const Pack<T, W>*>(x + at + k * w.in_channels);
+    }
+    return true;
+  };
+  const auto largest = [&](const Row& row) {
+    Largest<W> result(first_inside(left));
+#pragma unroll
+    for (int k = 0; k < K; ++k) {
+      if (!inside[k]) continue;
+#pragma unroll
+      for (int c = 0; c < W; ++c) result.Add(c, Load(row[k].v[c]), k);
+    }
+    return result;
+  };
+  constexpr int kKept = K - 2;  // Rows that a window shares with the one above.
+  const int64_t begin = int64_t{blockIdx.y} * height;
+  const int64_t end = min(begin + height, w.out[1]);
+  for (int64_t n = blockIdx.z; n < w.batch; n += gridDim.z) {
+    Row rows[2];
+    bool there[3] = {};  // By row of the window.
+    Largest<W> kept(0);
+    if constexpr (kKept > 0) {
+      there[0] = fetch(n, 2 * begin - w.pad_begin[1], rows[0]);
+      if (there[0]) kept = largest(rows[0]);
+    }
+    for (int64_t o1 = begin; o1 < end; ++o1) {
+      const int64_t top = 2 * o1 - w.pad_begin[1];
+#pragma unroll
+      for (int k = 0; k < 2; ++k) there[kKept + k] = fetch(n, top + kKept + k, rows[k]);
+      Largest<W> best(first_inside(top) * K + first_inside(left));
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        if (!there[k]) continue;
+        if (k >= kKept) kept = largest(rows[k - kKept]);
+#pragma unroll
+        for (int c = 0; c < W; ++c) best.Add(c, kept.v[c], k * K + kept.tap[c]);
+      }
+      there[0] = kKept > 0 && there[K - 1];
+      const int64_t at = ((n * w.out[1] + o1) * w.out[2] + o2) * w.in_channels + channel;
+      StorePack<T, W>(best.v, y + at);
+      if (index == nullptr) continue;
+      Pack<I, W> taps;
+#pragma unroll
+      for (int c = 0; c < W; ++c) taps.v[c] = static_cast<I>(best.tap[c]);
+      *reinterpret_cast<Pack<I, W>*>(index + at) = taps;
+    }
+  }
+}
+
 // Grid: packs of a row of inputs, rows. Where a row's windows are is the same for its
 // threads, where a column's are for all rows of a thread.
 template <int W, typename T, typename I>
@@ -99,6 +189,28 @@ bool HasSquares(const Window& w) {
   };
   return w.kernel[0] == 1 && w.stride[0] == 1 && w.in[0] == 1 && w.out[0] == 1 &&
          w.pad_begin[0] == 0 && along(1) && along(2);
+}
+
+// For threads that each take `height` of `down` rows: packs of a row, chunks of rows, images.
+dim3 GridOf(const Window& w, int64_t across, int64_t down, int64_t height) {
+  return dim3(static_cast<unsigned>(CeilDiv(across, kThreads)),
+              static_cast<unsigned>(CeilDiv(down, height)),
+              static_cast<unsigned>(std::min(w.batch, kMostLines)));
+}
+int64_t HeightOf(int64_t down) { return std::max<int64_t>(8, CeilDiv(down, kMostLines)); }
+
+template <int W, typename T, typename I>
+void RunMaxPool(const Window& w, int64_t items, const T* x, T* y, I* index, cudaStream_t stream) {
+  const int64_t k = HasSquares(w) && w.kernel[1] == w.kernel[2] ? w.kernel[1] : 0;
+  const int64_t height = HeightOf(w.out[1]);
+  const dim3 grid = GridOf(w, w.out[2] * (w.in_channels / W), w.out[1], height);
+  if (k == 3) {
+    MaxPoolStridesKernel<W, 3><<<grid, kThreads, 0, stream>>>(w, height, x, y, index);
+  } else if (k == 2) {
+    MaxPoolStridesKernel<W, 2><<<grid, kThreads, 0, stream>>>(w, height, x, y, index);
+  } else {
+    MaxPoolKernel<W><<<GridFor(items), kThreads, 0, stream>>>(w, items, x, y, index);
+  }
 }
 
 // A thread's squares lie below each other, from blockIdx.y * height on; it keeps the lower
@@ -169,10 +281,8 @@ void RunMaxPoolGrad(const Window& w, const T* dy, const I* index, T* dx, cudaStr
   if (HasSquares(w)) {
     const int64_t across = CeilDiv(w.in[2] + w.pad_begin[2], int64_t{2});
     const int64_t down = CeilDiv(w.in[1] + w.pad_begin[1], int64_t{2});
-    const int64_t height = std::max<int64_t>(8, CeilDiv(down, kMostLines));
-    const dim3 grid(static_cast<unsigned>(CeilDiv(across * (w.in_channels / W), kThreads)),
-                    static_cast<unsigned>(CeilDiv(down, height)),
-                    static_cast<unsigned>(std::min(w.batch, kMostLines)));
+    const int64_t height = HeightOf(down);
+    const dim3 grid = GridOf(w, across * (w.in_channels / W), down, height);
     MaxPoolSquaresKernel<W><<<grid, kThreads, 0, stream>>>(w, height, dy, index, dx);
     return;
   }
@@ -198,11 +308,11 @@ KernelResult CompileMaxPool(const LaunchSpec& launch, Context& context) {
     return MakeKernel([=, &context](const LaunchArguments& a) {
       ForPacks<T>(w, w.OutPositions(), [&](auto width, int64_t items) {
         if (IndexType(w) == DType::kU8) {
-          MaxPoolKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
-              w, items, a.input<T>(0), a.output<T>(0), a.output<uint8_t>(1));
+          RunMaxPool<width.value>(w, items, a.input<T>(0), a.output<T>(0), a.output<uint8_t>(1),
+                                  context.stream);
         } else {
-          MaxPoolKernel<width.value><<<GridFor(items), kThreads, 0, context.stream>>>(
-              w, items, a.input<T>(0), a.output<T>(0), a.output<int32_t>(1));
+          RunMaxPool<width.value>(w, items, a.input<T>(0), a.output<T>(0), a.output<int32_t>(1),
+                                  context.stream);
         }
       });
       return LaunchStatus();
