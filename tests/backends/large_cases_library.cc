@@ -111,9 +111,12 @@ LargeCase Transposed(const Scale& s) {
 
 // Products.
 LargeCase Gemm(const Scale& s) {
-  LargeCase large =
-      Bounded("Gemm", {{"transA", int64_t{0}}, {"transB", int64_t{1}}},
-              {Of({s.RowsOf(64), 64}), Of({48, 64}), Of({48})}, {.c = 4, .length = 64, .floor = 1});
+  // cuBLASLt rounds the product to halves before it adds c: half a unit in the last place of
+  // the product, which is at most 2 from the result.
+  constexpr double kTwoRoundings = 4 + 0x1p-11 / 0x1p-23 / 8;
+  LargeCase large = Bounded("Gemm", {{"transA", int64_t{0}}, {"transB", int64_t{1}}},
+                            {Of({s.RowsOf(64), 64}), Of({48, 64}), Of({48})},
+                            {.c = kTwoRoundings, .length = 64, .floor = 2});
   large.window = {{0, 5}};
   return large;
 }

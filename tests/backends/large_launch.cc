@@ -221,6 +221,9 @@ LargeOutcome LargeRunner::Launch(const LargeCase& large, const OutputTypeList& t
   LargeOutcome outcome;
   const Layout layout = LayOut(large, types);
   outcome.bytes = layout.size;
+  for (size_t o = 0; o < types.size(); ++o) {
+    if (SharedInput(large, o) >= 0) outcome.bytes += types[o]->shape.ByteCount(types[o]->dtype);
+  }
   operands.arena.reset();
   operands.workspace.reset();
   kernel_.reset();

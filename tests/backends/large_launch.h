@@ -25,7 +25,7 @@ struct LargeOutcome {
   Status status;
   std::string skipped;  // Why nothing was run; empty: it was.
   double ms = 0;        // Of the launch.
-  Bytes bytes = 0;      // Of the operands.
+  Bytes bytes = 0;      // Of the operands, those in place twice.
 };
 
 class LargeRunner {
