@@ -59,8 +59,8 @@ class Explain(ProgramTest):
         short = run(*words, "--library-workspace", size, "--device-mem", size)
         self.assertEqual(short.returncode, RESOURCES)
         self.assertIn("the smallest device that this step fits", short.stderr)
-        self.succeed(*words, "--library-workspace", 4096, "--device-mem", size)
         self.fail_with(USAGE, *words, "--library-workspace", "much", saying="--library-workspace")
+        self.succeed(*words, "--library-workspace", 4096, "--device-mem", size)
 
     def test_rates(self):
         words = ("compile", self.folder / "tiny.onnx", "-o", self.folder / "slow.plan", "--json")
