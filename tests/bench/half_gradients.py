@@ -7,14 +7,18 @@ against PyTorch's gradients in fp64, as golden.py measures them. Wants PyTorch, 
 onnx, for goldens timm too.
 
 usage: half_gradients.py [--bin FOLDER] [--device cpu|cuda] [--side N] [--image FILE] [--norm KIND]
-                         [--last-scale S] [--goldens FOLDER]
+                         [--last-scale S] [--classes N] [--weights FILE] [--alone]
+                         [--goldens FOLDER]
   --image       the upper left corner of this picture (a .npy of H x W x 3 bytes, or what Pillow
                 reads), normalised as ImageNet is; without it noise
   --norm        batch (in training mode, the default), frozen or group
+  --weights     trained ones, a .safetensors file of wsirun train, instead of initial ones
+  --alone       PyTorch in fp32 only: on CPUs its fp16 takes minutes
   --last-scale  multiplies the scale of each block's last norm (default 1, as initialised)
 """
 import argparse
 import json
+import os
 import sys
 import tempfile
 
@@ -81,7 +85,12 @@ def report_cosines(system, kind, found):
 
 
 def make_resnet(a, folder):
-    run(a, "wsi-model", "resnet50", "-o", f"{folder}/model.onnx", "--classes", 3, "--norm", a.norm)
+    run(a, "wsi-model", "resnet50", "-o", f"{folder}/model.onnx", "--classes", a.classes, "--norm",
+        a.norm)
+    if a.weights:
+        run(a, "wsic", "export", f"{folder}/model.onnx", "--weights", a.weights, "-o",
+            f"{folder}/trained.onnx")
+        os.replace(f"{folder}/trained.onnx", f"{folder}/model.onnx")
     model = onnx.load(f"{folder}/model.onnx")
     for tensor in model.graph.initializer:
         if tensor.name.endswith("bn3.weight"):
@@ -89,7 +98,7 @@ def make_resnet(a, folder):
             tensor.CopyFrom(onnx.numpy_helper.from_array(scaled, tensor.name))
     onnx.save(model, f"{folder}/model.onnx")
     norm = (lambda c: torch.nn.GroupNorm(32, c)) if a.norm == "group" else None
-    net = torchvision.models.resnet50(num_classes=3, norm_layer=norm)
+    net = torchvision.models.resnet50(num_classes=a.classes, norm_layer=norm)
     net = load_weights(a, net, f"{folder}/model.onnx")
     if a.norm == "frozen":
         for module in net.modules():
@@ -126,8 +135,9 @@ def compare_resnet(a, folder):
     print(f"fp32: our loss {loss:.6f}, PyTorch's {peer_loss:.6f}; gradients' least cosine "
           f"{cosines(want, peer_want).min():.6f}", flush=True)
     for kind, dtype in (("fp16", torch.float16), ("bf16", torch.bfloat16)):
-        report_cosines("PyTorch", kind, cosines(peer_want, theirs(a, net, folder, dtype)[1]))
         report_cosines("wsirun", kind, cosines(want, ours(a, folder, kind, size, *mode)[1]))
+        if not a.alone:
+            report_cosines("PyTorch", kind, cosines(peer_want, theirs(a, net, folder, dtype)[1]))
 
 
 def golden_net(name, classes):
@@ -176,7 +186,10 @@ def main():
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--image")
     parser.add_argument("--norm", choices=("batch", "frozen", "group"), default="batch")
+    parser.add_argument("--classes", type=int, default=3)
+    parser.add_argument("--weights")
     parser.add_argument("--last-scale", type=float, default=1.0)
+    parser.add_argument("--alone", action="store_true")
     parser.add_argument("--goldens")
     a = parser.parse_args()
     torch.backends.cudnn.allow_tf32 = False
