@@ -22,7 +22,8 @@ __device__ inline void WaitForLaunchBefore() {
 #endif
 }
 
-// kernel<<<grid, block, 0, stream>>>(arguments...).
+// kernel<<<grid, block, 0, stream>>>(arguments...). What is captured for a graph waits as any
+// launch does: graphs leave little between launches.
 // REQUIRES: the kernel calls WaitForLaunchBefore ahead of anything that reaches memory.
 template <typename... Parameters, typename... Arguments>
 void LaunchBehind(void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStream_t stream,
@@ -35,7 +36,9 @@ void LaunchBehind(void (*kernel)(Parameters...), dim3 grid, dim3 block, cudaStre
   launch.blockDim = block;
   launch.stream = stream;
   launch.attrs = &overlaps;
-  launch.numAttrs = 1;
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  const bool is_known = cudaStreamIsCapturing(stream, &capture) == cudaSuccess;
+  launch.numAttrs = is_known && capture == cudaStreamCaptureStatusNone ? 1 : 0;
   // Its error is what cudaGetLastError says next.
   static_cast<void>(cudaLaunchKernelEx(&launch, kernel, Parameters(arguments)...));
 }
