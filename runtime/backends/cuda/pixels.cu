@@ -1,19 +1,19 @@
 #include "runtime/backends/cuda/device.cuh"
 #include "runtime/backends/cuda/pixels.h"
+#include "runtime/base/pixels.h"
 
 namespace wsi::cuda {
 namespace {
 
 constexpr int kBytes = 16;  // A thread's, in one access.
 
-// NormalizedPixel (pixels.h) of them.
 template <typename T, int kWidth>
 __device__ void Normalize(const uint8_t* rgb, T* to) {
   const auto pack = *reinterpret_cast<const Pack<uint8_t, kWidth>*>(rgb);
   Pack<T, kWidth> out;
 #pragma unroll
   for (int i = 0; i < kWidth; ++i) {
-    Store((static_cast<float>(pack.v[i]) - 127.5F) / 127.5F, out.v[i]);
+    Store(NormalizedPixel(pack.v[i]), out.v[i]);
   }
   *reinterpret_cast<Pack<T, kWidth>*>(to) = out;
 }
