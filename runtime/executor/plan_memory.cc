@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <vector>
 
-#include "runtime/base/pixels.h"
 #include "runtime/plan/plan_types.h"
 
 namespace wsi {
@@ -137,16 +135,11 @@ Status PlanMemory::WritePixels(int32_t value, int64_t begin, std::span<const uin
         fmt::format("'{}' has {} values of {}, given are {} pixel values from {} on", v.name(),
                     elements, DTypeName(dtype), count, begin));
   }
-  const plan::Buffer& buffer = plan().buffers(v.buffer());
-  const Bytes at = begin * DTypeBytes(dtype);
-  if (buffer.tier() == plan::TIER_DEVICE) {
-    return backend_->WritePixels(BufferAddress(v.buffer()) + at, dtype, rgb);
+  if (plan().buffers(v.buffer()).tier() != plan::TIER_DEVICE) {
+    return InvalidInput(fmt::format(
+        "'{}' begins in another tier than the device's, where pixels are written", v.name()));
   }
-  std::vector<std::byte> values(rgb.size() * static_cast<size_t>(DTypeBytes(dtype)));
-  NormalizePixels(rgb, dtype, values);
-  if (buffer.tier() == plan::TIER_FILE) return arenas_.file()->Write(buffer.offset() + at, values);
-  std::ranges::copy(values, BufferAddress(v.buffer()) + at);
-  return {};
+  return backend_->WritePixels(BufferAddress(v.buffer()) + begin * DTypeBytes(dtype), dtype, rgb);
 }
 
 Status PlanMemory::Write(int32_t value, const Tensor& tensor) {
