@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# clang-tidy over the sources that are built. A file whose preprocessed text, flags and
-# rules are those of an earlier clean run is not looked at again.
+# pyflakes over the scripts, clang-tidy over the sources that are built. A source whose
+# preprocessed text, flags and rules are those of an earlier clean run is not looked at again.
 #   tools/lint.sh [BUILD_FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,7 @@ lint_one() {
 }
 export -f lint_one
 
+git ls-files '*.py' | xargs pyflakes3
 git ls-files '*.cc' ':!tests/*' |
   xargs -P "$(nproc)" -I{} bash -c 'lint_one "$@"' _ {} "$build" "$stamps"
 echo "lint: clean"

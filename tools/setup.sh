@@ -9,7 +9,7 @@ packages=(
   build-essential ccache clang clang-format clang-tidy cmake ninja-build pkg-config git
   libcli11-dev libfmt-dev libgmock-dev libgtest-dev libhwloc-dev libmpich-dev libonnx-dev
   libopenmpi-dev libopenslide-dev libprotobuf-dev libspdlog-dev libtiff-dev libxxhash-dev
-  mpich nlohmann-json3-dev openmpi-bin patchelf protobuf-compiler python3 python3-pip
+  mpich nlohmann-json3-dev openmpi-bin patchelf protobuf-compiler pyflakes3 python3 python3-pip
   python3-venv
 )
 

@@ -116,6 +116,28 @@ def large(a):
     print(f"large: {len(failed)} failed in {time.time() - start:.0f} s")
 
 
+def golden(a, model, precision, tolerance):
+    script, out = f"{a.goldens}/golden.py", f"{a.out}/{model}"
+    code, text = call(sys.executable, script, "rebuild", f"{a.goldens}/{model}.ts17.onnx", out)
+    if code == 0:
+        code, text = call(f"{a.bin}/wsic", "compile", f"{out}/model.onnx", "-o", f"{out}/m.plan",
+                          "--norm", "train", "--device", a.device, "--precision", precision,
+                          "--force")
+    if code == 0:
+        code, text = call(f"{a.bin}/wsirun", "grad", f"{out}/m.plan", "--input", f"{out}/x.npy",
+                          "--target", f"{out}/y.npy", "-o", f"{out}/g.safetensors", "--json",
+                          "--force")
+    if code == 0:
+        loss = json.loads(text.splitlines()[-1])["loss"]
+        code, text = call(sys.executable, script, "check", f"{a.goldens}/{model}.json",
+                          f"{out}/g.safetensors", *tolerance, "--loss", loss)
+        with open(f"{a.goldens}/{model}.json", encoding="utf-8") as file:
+            text = text.strip() + f", loss off by {abs(loss / json.load(file)['loss'] - 1):.2g}"
+    words = text.strip().splitlines()[-1] if text.strip() else ""
+    print(f"golden {model} {precision}: exit {code}: {words}", flush=True)
+    shutil.rmtree(out, ignore_errors=True)
+
+
 def goldens(a):
     for model in MODELS:
         golden(a, model, "fp32", ())
