@@ -4,6 +4,8 @@
 
 #include "runtime/base/philox.h"
 #include "runtime/base/tensor.h"
+#include "runtime/calibrate/slowest.h"
+#include "runtime/comm/agreement.h"
 
 namespace wsi {
 namespace {
@@ -109,6 +111,33 @@ class TimedLaunch {
   std::vector<std::byte*> outputs_;
 };
 
+// Each case once.
+class LaunchRound {
+ public:
+  static Result<LaunchRound> Make(Backend* backend, const std::vector<LaunchCase>& cases) {
+    LaunchRound round;
+    WSI_ASSIGN_OR_RETURN(round.memory_, CaseMemory::Make(backend, cases));
+    for (const LaunchCase& c : cases) {
+      WSI_ASSIGN_OR_RETURN(TimedLaunch launch, TimedLaunch::Make(backend, c, round.memory_));
+      round.launches_.push_back(std::move(launch));
+    }
+    return round;
+  }
+
+  Result<std::vector<double>> Run(Lane* compute) const {
+    std::vector<double> seconds;
+    for (const TimedLaunch& launch : launches_) {
+      WSI_ASSIGN_OR_RETURN(const double time, launch.Run(compute));
+      seconds.push_back(time);
+    }
+    return seconds;
+  }
+
+ private:
+  CaseMemory memory_;
+  std::vector<TimedLaunch> launches_;
+};
+
 }  // namespace
 
 Result<double> MeasureLaunchSeconds(Backend* backend, Lane* compute) {
@@ -128,21 +157,18 @@ Result<double> MeasureLaunchSeconds(Backend* backend, Lane* compute) {
   return std::max(Median(std::move(seconds)), 1e-9);
 }
 
-Result<std::vector<LaunchSample>> MeasureLaunches(Backend* backend, Lane* compute,
-                                                  const std::vector<LaunchCase>& cases, int rounds,
-                                                  double launch_seconds) {
-  WSI_ASSIGN_OR_RETURN(const CaseMemory memory, CaseMemory::Make(backend, cases));
-  std::vector<TimedLaunch> launches;
-  for (const LaunchCase& c : cases) {
-    WSI_ASSIGN_OR_RETURN(TimedLaunch launch, TimedLaunch::Make(backend, c, memory));
-    launches.push_back(std::move(launch));
-  }
+Result<std::vector<LaunchSample>> MeasureLaunches(Communicator& ranks, Backend* backend,
+                                                  Lane* compute,
+                                                  const std::vector<LaunchCase>& cases,
+                                                  const LaunchMeasurement& how) {
+  const Result<LaunchRound> launches = LaunchRound::Make(backend, cases);
+  WSI_RETURN_IF_ERROR(Agree(ranks, launches.status()));
   std::vector<std::vector<double>> seconds(cases.size());
-  for (int round = -1; round < rounds; ++round) {  // The first warms up.
-    for (size_t i = 0; i < launches.size(); ++i) {
-      WSI_ASSIGN_OR_RETURN(const double time, launches[i].Run(compute));
-      if (round >= 0) seconds[i].push_back(time);
-    }
+  for (int round = -1; round < how.rounds; ++round) {  // The first warms up.
+    const Result<std::vector<double>> own = launches->Run(compute);
+    WSI_RETURN_IF_ERROR(Agree(ranks, own.status()));
+    WSI_ASSIGN_OR_RETURN(const std::vector<double> slowest, SlowestRound(ranks, *own));
+    for (size_t i = 0; round >= 0 && i < cases.size(); ++i) seconds[i].push_back(slowest[i]);
   }
   std::vector<LaunchSample> samples;
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -152,7 +178,7 @@ Result<std::vector<LaunchSample>> MeasureLaunches(Backend* backend, Lane* comput
                        .half = c.inputs[0].dtype != DType::kF32,
                        .flops = c.flops,
                        .bytes = c.bytes,
-                       .seconds = std::max(Median(seconds[i]) - launch_seconds, 1e-9)});
+                       .seconds = std::max(Median(seconds[i]) - how.launch_seconds, 1e-9)});
   }
   return samples;
 }

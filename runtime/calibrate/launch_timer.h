@@ -8,17 +8,26 @@
 #include "runtime/backends/backend.h"
 #include "runtime/calibrate/fit_rates.h"
 #include "runtime/calibrate/launch_cases.h"
+#include "runtime/comm/communicator.h"
 
 namespace wsi {
 
 // Seconds of the launch of a few elements: what any launch takes at least.
 Result<double> MeasureLaunchSeconds(Backend* backend, Lane* compute);
 
-// Every case with the median time of `rounds`, in which the others run between, so that
-// operands come from memory as they do in a step. Times are without `launch_seconds`.
-Result<std::vector<LaunchSample>> MeasureLaunches(Backend* backend, Lane* compute,
-                                                  const std::vector<LaunchCase>& cases, int rounds,
-                                                  double launch_seconds);
+struct LaunchMeasurement {
+  int rounds = 1;
+  double launch_seconds = 0;  // Not part of the times.
+};
+
+// Every case with the median time of all rounds, in which the others run between, so that
+// operands come from memory as they do in a step. All ranks begin a round together, and it counts
+// as the slowest of them had it. Collective; the same on every rank. REQUIRES: the same cases
+// there.
+Result<std::vector<LaunchSample>> MeasureLaunches(Communicator& ranks, Backend* backend,
+                                                  Lane* compute,
+                                                  const std::vector<LaunchCase>& cases,
+                                                  const LaunchMeasurement& how);
 
 // One launch, again and again.
 class RepeatedLaunch {

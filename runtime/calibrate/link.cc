@@ -9,6 +9,7 @@
 #include "runtime/calibrate/fit_rates.h"
 #include "runtime/calibrate/launch_cases.h"
 #include "runtime/calibrate/launch_timer.h"
+#include "runtime/calibrate/slowest.h"
 #include "runtime/comm/agreement.h"
 
 namespace wsi {
@@ -24,15 +25,13 @@ Result<double> MeasureMean(Communicator& ranks, std::span<float> all, size_t flo
   size_t at = 0;
   std::vector<double> seconds;
   for (int round = -1; round < kRounds; ++round) {
-    int64_t nanoseconds = 0;
-    WSI_RETURN_IF_ERROR(ranks.Max(std::span(&nanoseconds, 1)));
+    WSI_RETURN_IF_ERROR(SlowestSeconds(ranks, 0).status());  // All begin together.
     if (at + floats > all.size()) at = 0;
     const double start = MarkSeconds();
     WSI_RETURN_IF_ERROR(ranks.Mean(all.subspan(at, floats), SumOrder::kAny));
     at += floats;
-    nanoseconds = static_cast<int64_t>((MarkSeconds() - start) * 1e9);
-    WSI_RETURN_IF_ERROR(ranks.Max(std::span(&nanoseconds, 1)));
-    if (round >= 0) seconds.push_back(static_cast<double>(nanoseconds) * 1e-9);
+    WSI_ASSIGN_OR_RETURN(const double last, SlowestSeconds(ranks, MarkSeconds() - start));
+    if (round >= 0) seconds.push_back(last);
   }
   const auto middle = seconds.begin() + kRounds / 2;
   std::nth_element(seconds.begin(), middle, seconds.end());
@@ -44,13 +43,6 @@ LaunchCase BesideCase() {
   std::vector<LaunchCase> cases = LaunchCases(DType::kF32);
   const auto is_wanted = [](const LaunchCase& c) { return c.op == "ConvInputGrad"; };
   return *std::find_if(cases.begin(), cases.end(), is_wanted);
-}
-
-// The largest of any rank.
-Result<double> MostOfAll(Communicator& ranks, double seconds) {
-  auto nanoseconds = static_cast<int64_t>(seconds * 1e9);
-  WSI_RETURN_IF_ERROR(ranks.Max(std::span(&nanoseconds, 1)));
-  return static_cast<double>(nanoseconds) * 1e-9;
 }
 
 // Launches of about kBesideSeconds, by themselves and beside means of about half as long.
@@ -88,7 +80,7 @@ class LossMeasurement {
 
   // As the slowest rank sees them, all having begun at once.
   Result<double> Time(int launches, int means) {
-    WSI_RETURN_IF_ERROR(MostOfAll(ranks_, 0).status());
+    WSI_RETURN_IF_ERROR(SlowestSeconds(ranks_, 0).status());
     const auto sum = [&]() -> Status {
       const size_t floats = static_cast<size_t>(kBesideBytes) / sizeof(float);
       for (int i = 0; i < means; ++i) {
@@ -99,7 +91,7 @@ class LossMeasurement {
       return {};
     };
     WSI_ASSIGN_OR_RETURN(const double own, launch_.Time(compute_, launches, sum));
-    return MostOfAll(ranks_, own);
+    return SlowestSeconds(ranks_, own);
   }
 
   Communicator& ranks_;

@@ -137,29 +137,13 @@ struct CalibrateArguments {
   bool force = false;
 };
 
-// Of a rank's share of the machine, while all others measure theirs; `threads` as for the backend.
-Result<Calibration> CalibrateRank(const CalibrateArguments& a, const Communicator& ranks,
-                                  int threads, Backend* backend) {
-  WSI_ASSIGN_OR_RETURN(const plan::Rates otherwise, BuiltInRates("cpu"));
+// What all ranks call the device that they measure; `threads` as for the backend.
+std::string DeviceName(const Communicator& ranks, int threads) {
   if (threads == 0) threads = UsableCores();
-  CalibrateOptions options = {
-      .device = fmt::format("{}, {} threads", FirstLine("/proc/cpuinfo", "model name"), threads),
-      .spill_dir = a.spill_dir};
-  if (ranks.size() > 1) options.device += fmt::format(", one of {} ranks", ranks.size());
-  return Calibrate(backend, options, otherwise);
-}
-
-// The rates of the rank that took longest: the others wait for it at every mean.
-Result<plan::Rates> SlowestOf(Communicator& ranks, const Calibration& own) {
-  if (ranks.size() == 1) return own.rates;
-  WSI_ASSIGN_OR_RETURN(const std::vector<std::string> seconds,
-                       ranks.Gather(fmt::format("{:020.9f}", own.seconds)));
-  WSI_ASSIGN_OR_RETURN(const std::vector<std::string> all,
-                       ranks.Gather(own.rates.SerializeAsString()));
-  const auto slowest = std::max_element(seconds.begin(), seconds.end()) - seconds.begin();
-  plan::Rates rates;
-  WSI_CHECK(rates.ParseFromString(all[static_cast<size_t>(slowest)]));
-  return rates;
+  std::string name =
+      fmt::format("{}, {} threads", FirstLine("/proc/cpuinfo", "model name"), threads);
+  if (ranks.size() > 1) name += fmt::format(", one of {} ranks", ranks.size());
+  return name;
 }
 
 Status CalibrateRanks(const CalibrateArguments& a, Communicator& ranks) {
@@ -169,9 +153,11 @@ Status CalibrateRanks(const CalibrateArguments& a, Communicator& ranks) {
   WSI_RETURN_IF_ERROR(BindRank(a.ranks, ranks, -1));
   const int threads = a.threads > 0 ? a.threads : ThreadsOfRank(ranks);
   const std::unique_ptr<Backend> backend = MakeCpuBackend({.threads = threads});
-  const Result<Calibration> own = CalibrateRank(a, ranks, threads, backend.get());
-  WSI_RETURN_IF_ERROR(Agree(ranks, own.ok() ? Status() : own.status()));
-  WSI_ASSIGN_OR_RETURN(plan::Rates rates, SlowestOf(ranks, *own));
+  WSI_ASSIGN_OR_RETURN(const plan::Rates otherwise, BuiltInRates("cpu"));
+  WSI_ASSIGN_OR_RETURN(
+      plan::Rates rates,
+      Calibrate(ranks, backend.get(),
+                {.device = DeviceName(ranks, threads), .spill_dir = a.spill_dir}, otherwise));
   if (ranks.size() > 1) {
     WSI_ASSIGN_OR_RETURN(const RankLink link, MeasureLink(ranks, backend.get()));
     SetLink(link, rates);
