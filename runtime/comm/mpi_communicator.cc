@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "runtime/base/checked.h"
+#include "runtime/comm/guardian.h"
 #include "runtime/comm/peer_notes.h"
 #include "runtime/comm/watchdog.h"
 
@@ -99,6 +100,7 @@ class MpiCommunicator final : public Communicator {
   void CutIntoSlices(size_t elements);
 
   std::chrono::milliseconds timeout_;
+  Guardian guardian_;  // Made ahead of MPI's start.
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;
@@ -163,6 +165,7 @@ MpiCommunicator::~MpiCommunicator() {
       Abort(ExitCode(ErrorCode::kPeer));
     }
   }
+  guardian_.WantEndWithin(timeout_ + kAbortPatience);  // The others may have gone.
   const Watchdog watchdog(timeout_, "MPI's end", ExitCode(ErrorCode::kPeer));
   if (comm_ != MPI_COMM_NULL && !is_broken_) {
     notes_.Close();
@@ -380,6 +383,7 @@ Result<std::vector<std::string>> MpiCommunicator::Gather(std::string_view bytes)
 // NOLINTEND(clang-analyzer-optin.mpi.MPI-Checker)
 
 void MpiCommunicator::Abort(int exit_code) {
+  guardian_.WantEndWithin(2 * kAbortPatience);
   // MPI's own way may wait for those that have stopped.
   std::thread([exit_code] {
     std::this_thread::sleep_for(kAbortPatience);
