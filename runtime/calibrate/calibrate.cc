@@ -122,8 +122,9 @@ Result<std::vector<LaunchCase>> CasesOf(Communicator& ranks, Backend* backend, D
                                         int64_t divisor) {
   std::vector<LaunchCase> cases = LaunchCases(type, divisor);
   if (type == DType::kF32) return cases;
-  std::vector<int64_t> lacking;
-  for (const LaunchCase& c : cases) lacking.push_back(Compiles(backend, c) ? 0 : 1);
+  std::vector<int64_t> lacking(cases.size());
+  std::transform(cases.begin(), cases.end(), lacking.begin(),
+                 [&](const LaunchCase& c) { return Compiles(backend, c) ? 0 : 1; });
   WSI_RETURN_IF_ERROR(ranks.Max(lacking));
   std::vector<LaunchCase> common;
   for (size_t i = 0; i < cases.size(); ++i) {
