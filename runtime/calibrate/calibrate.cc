@@ -107,16 +107,6 @@ Status MeasureFile(Communicator& ranks, Backend* backend, const std::string& fol
   return {};
 }
 
-bool Compiles(Backend* backend, const LaunchCase& c) {
-  return backend
-      ->Compile({.op = c.op,
-                 .node = "calibration",
-                 .attributes = c.attributes,
-                 .inputs = c.inputs,
-                 .outputs = c.outputs})
-      .ok();
-}
-
 // Half precision is up to the backends: what all of them compile.
 Result<std::vector<LaunchCase>> CasesOf(Communicator& ranks, Backend* backend, DType type,
                                         int64_t divisor) {
@@ -124,7 +114,7 @@ Result<std::vector<LaunchCase>> CasesOf(Communicator& ranks, Backend* backend, D
   if (type == DType::kF32) return cases;
   std::vector<int64_t> lacking(cases.size());
   std::transform(cases.begin(), cases.end(), lacking.begin(),
-                 [&](const LaunchCase& c) { return Compiles(backend, c) ? 0 : 1; });
+                 [&](const LaunchCase& c) { return backend->Compile(SpecOf(c)).ok() ? 0 : 1; });
   WSI_RETURN_IF_ERROR(ranks.Max(lacking));
   std::vector<LaunchCase> common;
   for (size_t i = 0; i < cases.size(); ++i) {

@@ -214,6 +214,14 @@ class CaseList {
 
 }  // namespace
 
+LaunchSpec SpecOf(const LaunchCase& launch) {
+  return {.op = launch.op,
+          .node = "calibration",
+          .attributes = launch.attributes,
+          .inputs = launch.inputs,
+          .outputs = launch.outputs};
+}
+
 std::vector<LaunchCase> LaunchCases(DType type, int64_t divisor) {
   return CaseList(type, divisor).Make();
 }

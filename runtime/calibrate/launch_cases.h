@@ -22,6 +22,9 @@ struct LaunchCase {
   double bytes = 0;
 };
 
+// What a backend compiles. Borrows from the case.
+LaunchSpec SpecOf(const LaunchCase& launch);
+
 // With activations of `type`, f32 or bf16; `divisor` makes images smaller by so much on
 // each side, for tests.
 std::vector<LaunchCase> LaunchCases(DType type, int64_t divisor = 1);

@@ -73,11 +73,7 @@ class TimedLaunch {
   static Result<TimedLaunch> Make(Backend* backend, const LaunchCase& launch,
                                   const CaseMemory& memory) {
     TimedLaunch timed;
-    WSI_ASSIGN_OR_RETURN(timed.kernel_, backend->Compile({.op = launch.op,
-                                                          .node = "calibration",
-                                                          .attributes = launch.attributes,
-                                                          .inputs = launch.inputs,
-                                                          .outputs = launch.outputs}));
+    WSI_ASSIGN_OR_RETURN(timed.kernel_, backend->Compile(SpecOf(launch)));
     std::byte* at = memory.inputs();
     for (const OperandSpec& input : launch.inputs) {
       timed.inputs_.push_back(at);

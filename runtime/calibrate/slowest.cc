@@ -1,5 +1,6 @@
 #include "runtime/calibrate/slowest.h"
 
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <numeric>
@@ -10,9 +11,9 @@
 namespace wsi {
 
 Result<double> SlowestSeconds(Communicator& ranks, double seconds) {
-  auto nanoseconds = static_cast<int64_t>(seconds * 1e9);
-  WSI_RETURN_IF_ERROR(ranks.Max(std::span(&nanoseconds, 1)));
-  return static_cast<double>(nanoseconds) * 1e-9;
+  auto bits = std::bit_cast<int64_t>(seconds);  // In the order of the numbers.
+  WSI_RETURN_IF_ERROR(ranks.Max(std::span(&bits, 1)));
+  return std::bit_cast<double>(bits);
 }
 
 Result<std::vector<double>> SlowestRound(Communicator& ranks, const std::vector<double>& seconds) {

@@ -9,7 +9,7 @@
 
 namespace wsi {
 
-// The most that any rank has measured. Collective; the same on every rank.
+// The most that any rank has measured. Collective; the same on every rank. REQUIRES: not negative.
 Result<double> SlowestSeconds(Communicator& ranks, double seconds);
 
 // The times, in seconds, of the rank whose sum is largest. Collective; the same on every rank.

@@ -12,26 +12,10 @@
 #include "runtime/calibrate/slowest.h"
 #include "runtime/timing/rates.h"
 #include "tests/base/temp_folder.h"
+#include "tests/comm/ranks_environment.h"
 
 namespace wsi {
 namespace {
-
-class Ranks : public testing::Environment {
- public:
-  void SetUp() override {
-    Result<std::unique_ptr<Communicator>> connected = Connect({});
-    ASSERT_TRUE(connected.ok()) << connected.status().message();
-    ranks_ = *std::move(connected);
-  }
-  void TearDown() override { ranks_.reset(); }
-  Communicator& operator*() const { return *ranks_; }
-
- private:
-  std::unique_ptr<Communicator> ranks_;
-};
-
-const auto* const kTheRanks =
-    static_cast<Ranks*>(testing::AddGlobalTestEnvironment(new Ranks));  // NOLINT: gtest owns it.
 
 void ExpectSameOnAllRanks(Communicator& ranks, const std::string& own) {
   const auto all = ranks.Gather(own);
@@ -40,7 +24,7 @@ void ExpectSameOnAllRanks(Communicator& ranks, const std::string& own) {
 }
 
 TEST(Link, IsMeasuredAndTheSameOnAllRanks) {
-  Communicator& ranks = **kTheRanks;
+  Communicator& ranks = TheRanks();
   if (ranks.size() == 1) GTEST_SKIP() << "one rank";
   const std::unique_ptr<Backend> backend = MakeCpuBackend({.threads = 1});
   const Result<RankLink> link = MeasureLink(ranks, backend.get());
@@ -56,14 +40,14 @@ TEST(Link, IsMeasuredAndTheSameOnAllRanks) {
 }
 
 TEST(Slowest, SecondsAreTheLargestOfAnyRank) {
-  Communicator& ranks = **kTheRanks;
+  Communicator& ranks = TheRanks();
   const Result<double> seconds = SlowestSeconds(ranks, 0.5 + ranks.rank());
   ASSERT_TRUE(seconds.ok()) << seconds.status().message();
   EXPECT_EQ(*seconds, 0.5 + (ranks.size() - 1));
 }
 
 TEST(Slowest, ARoundIsThatOfTheRankWithTheLargestSumNotTheLargestOfEachLaunch) {
-  Communicator& ranks = **kTheRanks;
+  Communicator& ranks = TheRanks();
   // Rank 0 is slower in the first launch, the last rank as a whole.
   const double last = ranks.rank();
   const Result<std::vector<double>> round = SlowestRound(ranks, {5 - last, 1 + 3 * last});
@@ -73,7 +57,7 @@ TEST(Slowest, ARoundIsThatOfTheRankWithTheLargestSumNotTheLargestOfEachLaunch) {
 }
 
 TEST(CalibrateRanks, RatesAreTheSameOnAllRanks) {
-  Communicator& ranks = **kTheRanks;
+  Communicator& ranks = TheRanks();
   const auto backend = MakeCpuBackend({.threads = 1});
   const Result<plan::Rates> rates =
       Calibrate(ranks, backend.get(), {.device = "here", .rounds = 3, .divisor = 32},
@@ -85,7 +69,7 @@ TEST(CalibrateRanks, RatesAreTheSameOnAllRanks) {
 }
 
 TEST(CalibrateRanks, AnErrorOfOneIsThatOfAll) {
-  Communicator& ranks = **kTheRanks;
+  Communicator& ranks = TheRanks();
   const TempFolder folder;
   const bool is_last = ranks.rank() == ranks.size() - 1;
   const auto backend = MakeCpuBackend({.threads = 1});

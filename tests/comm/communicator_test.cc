@@ -10,31 +10,13 @@
 
 #include "runtime/comm/agreement.h"
 #include "runtime/comm/device_share.h"
+#include "tests/comm/ranks_environment.h"
 
 namespace wsi {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// One for the whole process, as MPI starts once.
-class Ranks : public testing::Environment {
- public:
-  void SetUp() override {
-    Result<std::unique_ptr<Communicator>> connected = Connect({});
-    ASSERT_TRUE(connected.ok()) << connected.status().message();
-    ranks = *std::move(connected);
-  }
-  void TearDown() override { ranks.reset(); }
-  std::unique_ptr<Communicator> ranks;
-};
-
-Ranks& TheRanks() {
-  static auto* const ranks =
-      static_cast<Ranks*>(testing::AddGlobalTestEnvironment(new Ranks));  // NOLINT: gtest owns it.
-  return *ranks;
-}
-const Ranks& registered = TheRanks();
 
 // Element i of rank r: numbers whose sum depends on its order.
 float Element(size_t i, int r) {
@@ -45,14 +27,14 @@ float Element(size_t i, int r) {
 
 TEST(Communicator, KnowsItsPlace) {
   const int launched = LaunchedRanks();
-  EXPECT_EQ(registered.ranks->size(), launched == 0 ? 1 : launched);
-  EXPECT_LT(registered.ranks->rank(), registered.ranks->size());
-  EXPECT_EQ(registered.ranks->local_size(), registered.ranks->size());
-  EXPECT_EQ(registered.ranks->local_rank(), registered.ranks->rank());
+  EXPECT_EQ(TheRanks().size(), launched == 0 ? 1 : launched);
+  EXPECT_LT(TheRanks().rank(), TheRanks().size());
+  EXPECT_EQ(TheRanks().local_size(), TheRanks().size());
+  EXPECT_EQ(TheRanks().local_rank(), TheRanks().rank());
 }
 
 TEST(Communicator, MeansByRanksAreSumsInTheirOrder) {
-  Communicator& ranks = *registered.ranks;
+  Communicator& ranks = TheRanks();
   if (ranks.size() == 1) GTEST_SKIP() << "one rank";
   for (const size_t count : {0UL, 1UL, 2UL, 1001UL, (1UL << 20) + 5}) {
     std::vector<float> values(count);
@@ -67,7 +49,7 @@ TEST(Communicator, MeansByRanksAreSumsInTheirOrder) {
 }
 
 TEST(Communicator, MeansInAnyOrderAreClose) {
-  Communicator& ranks = *registered.ranks;
+  Communicator& ranks = TheRanks();
   for (const size_t count : {0UL, 1UL, 1001UL}) {
     std::vector<double> values(count);
     for (size_t i = 0; i < count; ++i) values[i] = Element(i, ranks.rank());
@@ -81,7 +63,7 @@ TEST(Communicator, MeansInAnyOrderAreClose) {
 }
 
 TEST(Communicator, SharesWhatARankHas) {
-  Communicator& ranks = *registered.ranks;
+  Communicator& ranks = TheRanks();
   std::vector<int64_t> numbers = {ranks.rank(), -ranks.rank()};
   ASSERT_TRUE(ranks.Max(numbers).ok());
   EXPECT_THAT(numbers, ElementsAre(ranks.size() - 1, 0));
@@ -95,14 +77,14 @@ TEST(Communicator, SharesWhatARankHas) {
 }
 
 TEST(DeviceShare, EveryRankHasItsOwn) {
-  Communicator& ranks = *registered.ranks;
+  Communicator& ranks = TheRanks();
   const OwnDevice own = {.id = "GPU-" + std::to_string(ranks.rank()), .name = "H100 on a"};
   EXPECT_TRUE(CheckDeviceShare(ranks, own, false).value());
   EXPECT_TRUE(CheckDeviceShare(ranks, {}, false).value());  // Processors are no matter.
 }
 
 TEST(DeviceShare, RanksOfOneDeviceAreRefused) {
-  Communicator& ranks = *registered.ranks;
+  Communicator& ranks = TheRanks();
   if (ranks.size() == 1) GTEST_SKIP() << "one rank";
   const OwnDevice own = {.id = ranks.rank() == 0 ? "GPU-0" : "GPU-1", .name = "H100 on a"};
   const Status refused = CheckDeviceShare(ranks, own, false).status();
@@ -112,7 +94,7 @@ TEST(DeviceShare, RanksOfOneDeviceAreRefused) {
 }
 
 TEST(Agreement, IsOnTheFirstFailure) {
-  Communicator& ranks = *registered.ranks;
+  Communicator& ranks = TheRanks();
   EXPECT_TRUE(Agree(ranks, Status()).ok());
   const int last = ranks.size() - 1;
   const Status failed = Agree(ranks, ranks.rank() == last ? ResourceError("no disk") : Status());
@@ -124,7 +106,7 @@ TEST(Agreement, IsOnTheFirstFailure) {
 }
 
 TEST(Agreement, FactsAreTheSameOnAllRanks) {
-  Communicator& ranks = *registered.ranks;
+  Communicator& ranks = TheRanks();
   const SharedFact same = {"another version", "1"};
   const SharedFact own = {"another plan", std::to_string(ranks.rank())};
   EXPECT_TRUE(CheckSame(ranks, std::vector{same}).ok());

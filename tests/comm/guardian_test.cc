@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <csignal>
 #include <fstream>
 #include <functional>
@@ -99,7 +100,7 @@ TEST(Guardian, OutlivesSignalsThatEndRuns) {
   EXPECT_TRUE(WIFSIGNALED(ending.status) && WTERMSIG(ending.status) == SIGKILL) << ending.status;
 }
 
-TEST(Guardian, IsNotNeeded) {
+TEST(Guardian, IsNotMissedWhereItIsGone) {
   const Ending ending = RunProcess([] {
     const Guardian guardian;
     const pid_t guard = OwnGuard();
